@@ -1,0 +1,14 @@
+"""optrun: a laboratory for training neural networks on the command line.
+
+A file imports only from a lower floor, or from its own room's `base.py`:
+
+    6  cli                      Hydra in, exit code out
+    5  build sweep plot screen  names to objects; many runs; pictures and lines on the screen
+    4  train store              the one loop; the run folder
+    3  run                      a frozen record of all choices
+    2  dataset preprocess sampler architecture init loss optimizer schedule stop probe
+    1  linalg                   numerics without policy
+    0  core                     theta and layout, objective, random streams, checks, errors
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,297 @@
+"""The command line: Hydra in, exit code out.
+
+    optrun [key=value ...]          one run
+    optrun -m key=value,value ...   a sweep
+    optrun list | resume | plot     what there is; go on; draw again
+
+One run is composed by Hydra's compose call, which leaves no folder behind when the configuration is refused; `-m` and
+Hydra's own flags go through `hydra.main`. This file imports neither torch nor pandas nor pyplot: help and completion answer
+at once, and what is wrong in the grammar of a command is said before torch is read.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import __version__
+from runner.core.errors import ConfigError, Interrupted, OptrunError, did_you_mean
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from runner.screen.base import Screen
+
+PACKAGE = Path(__file__).parent
+CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # wheel, checkout
+COMMANDS = ("list", "resume", "plot", "help")
+HYDRA_FLAGS = ("-m", "--multirun", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion", "--hydra-help", "-p", "-r", "--resolve", "--package")  # fmt: skip
+
+_exit_code = 0  # of a sweep: Hydra gives a launcher no way to return a value to whoever called main
+_plugins: tuple[str, ...] = ()  # named on the command line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. The only place that turns errors into messages."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return dispatch(arguments)
+    except Interrupted as error:
+        return failed(str(error) + "; `optrun resume` goes on where it was", error.exit_code)
+    except OptrunError as error:
+        return failed(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return failed("interrupted; what was committed is kept, `optrun resume` goes on from there", 130)
+    except BrokenPipeError:
+        from runner.screen.plain import forget
+
+        forget(sys.stdout)
+        return 0
+    except Exception:
+        traceback.print_exc()
+        return failed("this is a bug in optrun or in a plugin; the lines above say where", 1)
+
+
+def failed(message: str, code: int) -> int:
+    """Say on stderr why the command ended, and answer with its exit code."""
+    print(f"optrun: {message}", file=sys.stderr)
+    return code
+
+
+def dispatch(arguments: list[str]) -> int:
+    """The command that the arguments ask for."""
+    first = arguments[0] if arguments else ""
+    if first in ("-h", "--help", "help"):
+        return shown(["help"])
+    if first == "--version":
+        print(f"optrun {__version__}")
+        return 0
+    if first == "list":
+        return shown(arguments)
+    if first in ("resume", "plot"):
+        return with_folder(first, arguments[1:])
+    if first and not first.startswith("-") and "=" not in first and not first.startswith("~"):
+        raise ConfigError(
+            "",
+            first,
+            allowed=f"key=value, or one of {', '.join(COMMANDS)}",
+            do=f"{did_you_mean(first, list(COMMANDS))}`optrun --help` shows examples",
+        )
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    prepared(arguments)
+    if any(flag.split("=")[0] in HYDRA_FLAGS for flag in flags):
+        return by_hydra_main(arguments)
+    return single(arguments)
+
+
+def shown(arguments: list[str]) -> int:
+    """`optrun list [ROOM [CHOICE]]` and `optrun --help`."""
+    import shutil
+
+    from runner import menu
+
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+    command, *names = arguments
+    if command == "help":
+        print(menu.help_page(width))
+    elif not names:
+        print(menu.overview(width))
+    elif len(names) == 1:
+        print(menu.room(names[0], width))
+    else:
+        print(menu.choice(names[0], names[1], width))
+    return 0
+
+
+def with_folder(command: str, arguments: list[str]) -> int:
+    """`optrun resume FOLDER` and `optrun plot FOLDER`, for a run or a sweep."""
+    folders = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
+    others = [argument for argument in arguments if argument not in folders]
+    if len(folders) != 1 or any(not other.startswith("plugins=") for other in others):
+        raise ConfigError(
+            "",
+            f"{command} {' '.join(arguments)}".strip(),
+            allowed=f"optrun {command} FOLDER, and plugins=[my_package] where the run has parts of yours",
+            do="name one folder, as in outputs/...",
+        )
+    from runner import job
+    from runner.sweep import launch
+
+    path, plugins = Path(folders[0]), plugin_names(others)
+    if launch.is_sweep(path):
+        return launch.resume(path, plugins, screen()) if command == "resume" else launch.redraw(path, screen())
+    if command == "resume":
+        return job.resume(path, plugins, screen()).exit_code
+    for picture in job.redraw(path):
+        print(picture)
+    return 0
+
+
+def single(arguments: list[str]) -> int:
+    """One run, composed without `hydra.main`."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.hydra_config import HydraConfig
+
+    directory, name, overrides = split_flags(arguments)
+    search = [f"hydra.searchpath=[file://{directory}]"] if directory else []
+    with translated(), initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"):
+        config = compose(name, [*lenient(overrides), *search], return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        path = Path(str(config.hydra.run.dir))
+    from runner import job
+
+    return job.start(task(config), plugin_names(overrides), path, spelled(arguments), screen()).exit_code
+
+
+def by_hydra_main(arguments: list[str]) -> int:
+    """A sweep, or one of Hydra's own flags."""
+    import hydra
+
+    global _plugins
+    _plugins = plugin_names(arguments)
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+    def application(config: DictConfig) -> None:  # reached through launchers other than the house's, one job each
+        from hydra.core.hydra_config import HydraConfig
+
+        from runner import job
+
+        path = Path(HydraConfig.get().runtime.output_dir)
+        result = job.start(config, _plugins, path, spelled(arguments), screen())
+        if result.exit_code:
+            raise RuntimeError(f"{path}: {result.summary['status']}: {result.summary['verdict']}")
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through, so that they end in one message and in our exit code
+    sys.argv = ["optrun", *lenient(arguments)]
+    with translated():
+        application()
+    return _exit_code
+
+
+def launched(config: DictConfig, jobs: list[tuple[list[str], DictConfig]]) -> None:
+    """Called by the launcher of the house: all jobs of a sweep, composed."""
+    global _exit_code
+    from runner.sweep import launch
+
+    command = spelled(sys.argv[1:])
+    parts = [([plain(o) for o in overrides], task(each), str(each.hydra.sweep.subdir)) for overrides, each in jobs]
+    _exit_code = launch.start(parts, _plugins, Path(str(config.hydra.sweep.dir)), command, screen())
+
+
+def prepared(arguments: list[str]) -> None:
+    """What Hydra must know before it composes anything."""
+    from omegaconf import OmegaConf
+
+    sys.path.append(str(PACKAGE / "plugins"))
+    if plugin_names(arguments):
+        sys.path.insert(0, os.getcwd())  # a console script does not look there; parts named by the user usually lie there
+    OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
+
+
+def stamp() -> str:
+    """A name that no other run takes: the second, the process, and three random characters."""
+    letters = "0123456789abcdefghijklmnopqrstuvwxyz"
+    number, digits = os.getpid(), ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = letters[rest] + digits
+    own = random.SystemRandom()
+    return time.strftime("%Y-%m-%d_%H-%M-%S_") + digits + "".join(own.choice(letters) for _ in range(3))
+
+
+def task(config: DictConfig) -> DictConfig:
+    """The part of a composed configuration that is ours."""
+    from omegaconf import OmegaConf, flag_override
+
+    ours = config.copy()
+    with flag_override(ours, ["struct", "readonly"], False):
+        del ours["hydra"]
+    assert OmegaConf.is_dict(ours)
+    return ours
+
+
+def lenient(arguments: list[str]) -> list[str]:
+    """Overrides that Hydra accepts also for unknown keys, so that unknown keys have one judge, `build`.
+
+    Hydra would answer `lrr=0.1` with the advice to write `+lrr=0.1`, and then accept that.
+
+    >>> lenient(["optimizer=adam", "lrr=0.1", "+x=1", "hydra.run.dir=a", "-m"])
+    ['optimizer=adam', '++lrr=0.1', '+x=1', 'hydra.run.dir=a', '-m']
+    """
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    return [
+        f"++{a}" if re.match(r"[A-Za-z_][\w.]*=", a) and a.split("=")[0] not in groups and not a.startswith("hydra") else a
+        for a in arguments
+    ]
+
+
+def plain(override: str) -> str:
+    """An override as the user gave it, without the marks of `lenient`."""
+    return override.lstrip("+")
+
+
+def plugin_names(arguments: list[str]) -> tuple[str, ...]:
+    """The packages in `plugins=[...]` on the command line, the only place that may name any."""
+    names: list[str] = []
+    for argument in arguments:
+        if argument.lstrip("+").startswith("plugins="):
+            names += [name.strip("'\" ") for name in argument.split("=", 1)[1].strip("[]").split(",")]
+    return tuple(name for name in names if name)
+
+
+def split_flags(arguments: list[str]) -> tuple[str | None, str, list[str]]:
+    """(--config-dir, --config-name, overrides) of the arguments of one run."""
+    from hydra._internal.utils import get_args_parser
+
+    parsed = get_args_parser().parse_args(arguments)
+    directory = os.path.abspath(parsed.config_dir) if parsed.config_dir else None
+    if directory and not os.path.isdir(directory):
+        raise ConfigError("--config-dir", parsed.config_dir, allowed="a folder with yaml files", do="name one that exists")
+    return directory, parsed.config_name or "config", parsed.overrides
+
+
+def spelled(arguments: Sequence[str]) -> str:
+    """The command as one could type it again."""
+    return shlex.join(["optrun", *(a.lstrip("+") if a.startswith("++") else a for a in arguments)])
+
+
+def screen() -> Screen:
+    """A live screen in a terminal, lines elsewhere."""
+    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from runner.screen.live import Terminal
+
+        return Terminal()
+    from runner.screen.plain import Plain
+
+    return Plain()
+
+
+class translated:
+    """Turns Hydra's and OmegaConf's complaints about a command into a `ConfigError`."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from hydra.errors import HydraException, MissingConfigException
+        from omegaconf.errors import OmegaConfBaseException
+
+        if isinstance(error, MissingConfigException) and error.options is not None:
+            group, _, given = str(error.missing_cfg_file).rpartition("/")
+            known = list(error.options)
+            raise ConfigError(
+                group,
+                given,
+                allowed=f"{', '.join(known)}",
+                do=f"{did_you_mean(given, known)}`optrun list {group}` describes them",
+            ) from None
+        if isinstance(error, HydraException | OmegaConfBaseException):
+            first, *rest = [line for line in str(error).splitlines() if line.strip()]
+            raise ConfigError("", first, allowed=" ".join(rest) or "Hydra's override grammar", do="see `optrun --help`") from None

@@ -1,0 +1,1 @@
+"""What every room stands on: one vector of parameters, its objective, random streams, checks, errors."""

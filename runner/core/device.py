@@ -1,0 +1,65 @@
+"""Where a run computes and with how many threads."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import torch
+
+from runner.core.errors import ConfigError, did_you_mean
+
+Precision = Literal["float32", "float64"]
+DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+
+# A second thread pays once a step has about this many multiply-adds for it; below, waking it costs more than it does,
+# and on a busy machine ten times more.
+MULTIPLY_ADDS_PER_THREAD = 30_000_000
+
+
+def resolve(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps` as a device that exists here; else `ConfigError` that names those."""
+    there = available()
+    if name == "auto":
+        return torch.device(there[-1] if there[-1] != "cpu" else "cpu")
+    if name in there:
+        return torch.device(name)
+    known = ["auto", *there]
+    raise ConfigError(
+        "device", name, allowed=f"{', '.join(known)} on this machine", do=f"{did_you_mean(name, known)}give device=auto"
+    )
+
+
+def available() -> list[str]:
+    """The devices of this machine by name, the preferred one last."""
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    if torch.cuda.is_available():
+        there += [f"cuda:{index}" for index in range(torch.cuda.device_count())] + ["cuda"]
+    return there
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_for(parameters: int, batch: int) -> int:
+    """The number of threads for steps on `batch` examples and a network of so many parameters.
+
+    A dense layer does one multiply-add for each parameter and example, in each of three products (forward, gradient of
+    the weights, gradient of the inputs).
+
+    >>> threads_for(3_466, 100)
+    1
+    """
+    work = 3 * parameters * batch
+    return max(1, min(cores(), work // MULTIPLY_ADDS_PER_THREAD))
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, for the header and the manifest."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return str(device)

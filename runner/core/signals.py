@@ -1,0 +1,43 @@
+"""Signals that ask a run to stop: noted when they come, honoured between two steps.
+
+The first SIGINT (Ctrl-C), SIGTERM or SIGHUP lets the step in progress end, so that the run can commit; a second SIGINT
+stops at once, which loses what was not committed but never what was.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+HEEDED = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+
+
+class Signals:
+    """While entered, `received` is the number of the first signal, or 0.
+
+    Handlers can only be set in the main thread; elsewhere nothing is heeded and the process's own handling stays.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in HEEDED:
+                # A signal that is ignored stays ignored: nohup, or a shell's background job.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = self.received or number

@@ -1,0 +1,137 @@
+"""Data sets: examples with their targets, and how they are divided.
+
+What varies is where the examples come from and what their targets are: classes, numbered 0, 1, ..., or numbers.
+What is fixed is the division, drawn once from `split_seed` and not from the run's seed, so that every run of a
+comparison sees the same three parts:
+
+    train       the parameters and the statistics of the preprocessing are fitted on it
+    validation  decides: early stopping, the best epoch, the ranking of a sweep
+    test        touched once, at the end of a run, and reported in `summary.json` alone
+
+With classes the division is stratified: each class is divided in the same proportion, by largest remainder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from runner.core.check import Choice, Index, Range
+from runner.core.errors import ConfigError
+
+Array = np.ndarray[Any, Any]
+Part = Annotated[float, Range(least=0, below=1)]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All examples of a data set, undivided.
+
+    x        [N, ...] float64, in the order of the source
+    y        [N] int64 classes 0 .. len(classes) - 1, or [N] float64 numbers
+    classes  the name of each class, or None for numbers
+    columns  the name of each input column, or None for images
+    """
+
+    x: Array
+    y: Array
+    classes: tuple[str, ...] | None
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over shapes, dtypes and values: the data that a run was trained on, whatever its file was."""
+        digest = hashlib.sha256()
+        for array in (self.x, self.y):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of the three parts; disjoint, sorted, together all rows."""
+
+    train: Array
+    validation: Array
+    test: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Choice, ABC):
+    """Where examples come from. A subclass loads them; the division is the same for all.
+
+    validation, test: share of the examples in each of these parts
+    split_seed: draws the division; it is not the run's seed
+    """
+
+    validation: Part = 0.15
+    test: Part = 0.15
+    split_seed: Index = 0
+
+    @abstractmethod
+    def load(self) -> Table:
+        """Read all examples."""
+
+    def split(self, table: Table) -> Split:
+        """Divide the rows; raises `ConfigError` where a part that was asked for would be empty."""
+        return split(table, self.validation, self.test, self.split_seed)
+
+
+def split(table: Table, validation: float, test: float, seed: int) -> Split:
+    """Divide N rows into train, validation and test.
+
+    Each class (all rows at once for numbers) is shuffled and cut at its own proportion. The rounding is by largest
+    remainder, so that a part has round(share * N) rows and no class is off by more than one row in it. Training comes
+    first where rows are scarce: every class keeps one there, and what the others lack is taken from larger classes.
+    """
+    if validation + test >= 1:
+        raise ConfigError(
+            "dataset.validation",
+            validation,
+            allowed=f"validation + test < 1, since the rest is for training; test is {test}",
+            do="give a smaller dataset.validation=... or dataset.test=...",
+        )
+    rng = np.random.Generator(np.random.Philox(seed))
+    n = len(table.y)
+    groups = [np.arange(n)] if table.classes is None else [np.flatnonzero(table.y == c) for c in np.unique(table.y)]
+    sizes = np.array([len(group) for group in groups])
+    n_test = apportion(sizes * test, round(n * test), sizes - 1)
+    n_validation = apportion(sizes * validation, round(n * validation), sizes - 1 - n_test)
+    parts: tuple[list[Array], list[Array], list[Array]] = ([], [], [])
+    for group, k_test, k_validation in zip(groups, n_test, n_validation, strict=True):
+        order = rng.permutation(group)
+        parts[2].append(order[:k_test])
+        parts[1].append(order[k_test : k_test + k_validation])
+        parts[0].append(order[k_test + k_validation :])
+    train, val, tst = (np.sort(np.concatenate(part)) for part in parts)
+    for name, share, rows in (("validation", validation, val), ("test", test, tst)):
+        if share > 0 and len(rows) == 0:
+            raise ConfigError(
+                f"dataset.{name}",
+                share,
+                allowed=f"0, or at least one row in the part; it would have none of the {n} rows",
+                do="give a larger share or more data",
+            )
+    return Split(train, val, tst)
+
+
+def apportion(quotas: Array, total: int, room: Array) -> Array:
+    """Whole numbers near `quotas [G]` that add up to `total`: floors, then one more for the largest remainders.
+
+    None exceeds its `room [G]`; the sum falls short of `total` only where all rooms are full.
+
+    >>> apportion(np.array([1.4, 1.4, 0.2]), 3, room=np.array([9, 9, 9])).tolist()
+    [2, 1, 0]
+    >>> apportion(np.array([1.4, 1.4, 0.2]), 3, room=np.array([1, 9, 9])).tolist()
+    [1, 2, 0]
+    """
+    counts = np.minimum(np.floor(quotas).astype(np.int64), room)
+    while (short := total - int(counts.sum())) > 0 and (counts < room).any():
+        by_remainder = np.argsort(counts - quotas, kind="stable")
+        counts[by_remainder[(counts < room)[by_remainder]][:short]] += 1
+    return counts

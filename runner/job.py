@@ -1,0 +1,227 @@
+"""One run from its configuration to its pictures: prepare, claim a folder, train, report.
+
+Whatever ends the run, its folder says so: completed, diverged, interrupted or failed, with the sentence.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from runner import __version__, build
+from runner.core import device
+from runner.core.errors import (
+    ConfigError,
+    CorruptError,
+    Diverged,
+    ExpectationMissed,
+    Interrupted,
+    OptrunError,
+    OutOfMemory,
+)
+from runner.plot import curves
+from runner.run import Material, Run, prepare
+from runner.screen.base import Header, Screen
+from runner.store.folder import Row, RunFolder, read_config, read_manifest, read_status, refuse_taken
+from runner.train import Ending, columns, train
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a run: the content of its summary, where it lies, and the exit code."""
+
+    path: Path
+    summary: dict[str, Any]
+    exit_code: int
+
+
+def start(config: Any, plugins: tuple[str, ...], path: Path, command: str, screen: Screen, pictures: bool = True) -> Result:
+    """Train a new run in a new folder."""
+    refuse_taken(path.resolve())
+    run = build.from_hydra(config, plugins)
+    with memory_errors():
+        m = prepare(run)
+    run = settled(run, m)
+    with RunFolder.claim(path, build.to_yaml(run), manifest(run, m, command), columns(run)) as folder:
+        return work(run, m, folder, screen, pictures)
+
+
+def resume(path: Path, plugins: tuple[str, ...], screen: Screen, pictures: bool = True) -> Result:
+    """Go on with a run that was interrupted, where its last commit left it; a run that has ended is only reported."""
+    kept = read_manifest(path)
+    status = read_status(path)
+    if status["status"] in ("completed", "diverged"):
+        screen.notice(f"{path} is {status['status']}: {status['verdict']}; there is nothing to resume")
+        return Result(path, status, Diverged.exit_code if status["status"] == "diverged" else 0)
+    with RunFolder.open(path) as folder:
+        for notice in folder.notices:
+            screen.notice(f"{notice}; the commit before it is used")
+        run = build.from_yaml(read_config(path), plugins)
+        with memory_errors():
+            m = prepare(run)
+        for key, now in (("data_sha256", m.data_sha256), ("start_sha256", m.start_sha256)):
+            if kept[key] != now:
+                what = "the data" if key == "data_sha256" else "the initial parameters"
+                raise CorruptError(f"{path}: {what} are not those that this run was started with ({key} differs)")
+        for name, version in versions().items():
+            if kept["versions"].get(name) != version:
+                screen.notice(f"started with {name} {kept['versions'].get(name)}, resumed with {version}: bits may differ")
+        return work(run, m, folder, screen, pictures)
+
+
+def work(run: Run, m: Material, folder: RunFolder, screen: Screen, pictures: bool) -> Result:
+    """Train in an open folder, then write the summary, judge the expectations and draw the pictures."""
+    torch.set_num_threads(m.threads)
+    with screen.training(header(run, m, folder)), failures_noted(folder), memory_errors():
+        ending = train(run, m, folder, screen)
+    summary = summarized(run, ending, folder)
+    folder.conclude(summary)
+    if pictures:
+        try:
+            curves.draw(folder.path)
+        except Exception as error:  # a picture is derived; it can be drawn again and must not fail a run
+            screen.notice(f"the pictures were not drawn ({type(error).__name__}: {error}); optrun plot {folder.path}")
+    screen.ended(folder.path, summary)
+    missed = any(not each["met"] for each in summary.get("expect", {}).values())
+    code = Diverged.exit_code if ending.status == "diverged" else ExpectationMissed.exit_code if missed else 0
+    return Result(folder.path, summary, code)
+
+
+def settled(run: Run, m: Material) -> Run:
+    """The run with `auto` replaced by what it came to, so that a resumed run does the same elsewhere."""
+    return Run(**{name: getattr(run, name) for name in vars(run)} | {"device": str(m.device), "threads": m.threads})
+
+
+def summarized(run: Run, ending: Ending, folder: RunFolder) -> dict[str, Any]:
+    """The content of summary.json."""
+    best: Row | None = folder.rows[ending.best_epoch - 1] if ending.best_epoch else None
+    measured = {f"test_{name}": value for name, value in ending.test.items()} | (best or {})
+    expect = {}
+    for name, bound in run.expect.items():
+        largest = run.loss.metrics.get(name.split("_", 1)[1], "min") == "max"
+        value = measured.get(name)
+        met = value is not None and (value >= bound if largest else value <= bound)
+        expect[name] = {"bound": bound, "at": "least" if largest else "most", "measured": value, "met": met}
+    return {
+        "status": ending.status,
+        "verdict": ending.verdict,
+        "epochs": len(folder.rows),
+        "best_epoch": ending.best_epoch,
+        "best": best,
+        "final": folder.rows[-1],
+        "test": ending.test,
+        "test_note": "of the parameters of the best epoch, which the validation loss chose",
+        "expect": expect,
+        "train_s": round(folder.elapsed_s, 3),
+    }
+
+
+@contextmanager
+def failures_noted(folder: RunFolder) -> Iterator[None]:
+    """Write into the folder why the run did not end by itself."""
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
+        status = "interrupted" if interrupted else "failed"
+        verdict = str(error) if isinstance(error, OptrunError) else f"{type(error).__name__}: {error}"
+        try:
+            folder.conclude({"status": status, "verdict": verdict, "epochs": len(folder.rows)})
+        except OptrunError:
+            pass  # the disk is the likely cause of both; the first error is the one to show
+        raise
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn the allocators' errors into `OutOfMemory`."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        text = str(error)
+        if isinstance(error, RuntimeError) and "allocate memory" not in text and "out of memory" not in text.lower():
+            raise
+        raise OutOfMemory(f"out of memory: {text.splitlines()[0] if text else 'no more to be had'}") from error
+
+
+def header(run: Run, m: Material, folder: RunFolder) -> Header:
+    """What the screen says before the first epoch."""
+    sizes = "/".join(str(len(part)) for part in (m.train, m.validation, m.test))
+    labels = [f"{build.label(run.dataset)} {sizes}", build.label(run.preprocess), build.label(run.architecture)]
+    labels += [f"{m.layout.size:,} parameters", build.label(run.init), build.label(run.loss), build.label(run.optimizer)]
+    labels += [f"lr {run.lr:g}", build.label(run.schedule), f"{build.label(run.sampler)} {run.sampler.size(len(m.train))}"]
+    threads = f"{m.threads} thread{'s' if m.threads > 1 else ''}"
+    labels += [f"seed {run.seed}", f"{device.describe(m.device)}, {threads}"]
+    return Header(
+        line=" · ".join(labels),
+        rule=run.optimizer.rule(run.lr),
+        remarks=m.remarks,
+        limit=run.limit,
+        path=folder.path,
+        done=len(folder.rows),
+        metrics=run.loss.metrics,
+    )
+
+
+def manifest(run: Run, m: Material, command: str) -> dict[str, Any]:
+    """What the run ran with."""
+    return {
+        "title": build.title(run),
+        "command": command,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seed": run.seed,
+        "update_rule": run.optimizer.rule(run.lr),
+        "equivalent_to": run.optimizer.equivalent_to(run.lr) or "none",
+        "metrics": dict(run.loss.metrics),
+        "parameters": m.layout.size,
+        "rows": {"train": len(m.train), "validation": len(m.validation), "test": len(m.test)},
+        "data_sha256": m.data_sha256,
+        "start_sha256": m.start_sha256,
+        "preprocess": {name: np.asarray(value).tolist() for name, value in m.statistics.items()},
+        "remarks": list(m.remarks),
+        "device": device.describe(m.device),
+        "threads": m.threads,
+        "precision": run.precision,
+        "versions": versions(),
+        "git_revision": git_revision(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions on which the numbers of a run depend."""
+    return {
+        "optrun": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+    }
+
+
+def git_revision() -> str | None:
+    """The commit of the current folder, with `+` where files differ from it; None outside a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            capture_output=True, text=True, timeout=2, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def redraw(path: Path) -> list[Path]:
+    """Draw the pictures of a run anew."""
+    read_manifest(path)
+    if not (path / "metrics.csv").read_text().count("\n") > 1:
+        raise ConfigError("", path, allowed="a run with at least one epoch", do=f"optrun resume {path}")
+    return curves.draw(path)

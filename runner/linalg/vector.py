@@ -1,0 +1,31 @@
+"""Updates of one vector in place, for coefficients that are floats (one run) or `[..., 1]` tensors (one for each row).
+
+torch's fused in-place calls take only Python numbers as coefficients; a column of them needs the long form. The two
+differ by rounding. The branch stands here, once, and the formulas of the optimizers do not see it.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+Scalar = float | Tensor
+
+
+def add_scaled_(y: Tensor, a: Scalar, x: Tensor) -> Tensor:
+    """y <- y + a x."""
+    return y.add_(a * x) if isinstance(a, Tensor) else y.add_(x, alpha=a)
+
+
+def add_quotient_(y: Tensor, a: Scalar, x: Tensor, z: Tensor) -> Tensor:
+    """y <- y + a x / z."""
+    return y.add_((a * x).div_(z)) if isinstance(a, Tensor) else y.addcdiv_(x, z, value=a)
+
+
+def add_product_(y: Tensor, a: Scalar, x: Tensor, z: Tensor) -> Tensor:
+    """y <- y + a x z."""
+    return y.add_((a * x).mul_(z)) if isinstance(a, Tensor) else y.addcmul_(x, z, value=a)
+
+
+def sqrt(a: Scalar) -> Scalar:
+    """The square root, of a float as a float."""
+    return a.sqrt() if isinstance(a, Tensor) else a**0.5

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from runner.core.errors import ConfigError, did_you_mean
+from runner.core.theta import Layout
+from runner.optimizer.base import Asked, Optimizer, State
+
+
+@final
+@dataclass(frozen=True)
+class Torch(Optimizer):
+    """Any optimizer that is written for torch, named by its dotted path.
+
+        theta <- as its class says, with torch.optim's conventions
+
+    Its arguments stand beside `_target_` in the yaml or come with `+` on the command line:
+    `optimizer=torch optimizer._target_=torch.optim.Adagrad +optimizer.lr_decay=0.01 lr=0.01`.
+    It sees one parameter for each tensor of the network, with its gradient, and the learning rate of the step in its
+    parameter groups. A rule that asks for a closure may call it as often as it likes.
+
+    cls: the class, found through `_target_`
+    arguments: what its constructor gets, beside the parameters and lr
+
+    Source: torch.optim.
+    """
+
+    cls: type = torch.optim.SGD
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = inspect.signature(self.cls).parameters
+        names = [name for name in known if name not in ("params", "lr", "self")]
+        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
+            return
+        for key, value in self.arguments.items():
+            if key not in names:
+                raise ConfigError(
+                    key,
+                    value,
+                    allowed=f"the arguments of {self.cls.__name__}: {', '.join(names)}",
+                    do=f"{did_you_mean(key, names)}remove it or use one of these",
+                )
+
+    def make(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        """The torch object; a value that it refuses becomes a `ConfigError` with its own words."""
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in self.arguments.items()}
+        if betas := plain.get("betas"):
+            plain["betas"] = tuple(float(beta) for beta in betas)  # torch refuses a mixture of int and float
+        given = {"lr": lr} if "lr" in inspect.signature(self.cls).parameters else {}
+        try:
+            made: torch.optim.Optimizer = self.cls(parameters, **given, **plain)
+        except (ValueError, TypeError) as error:
+            raise ConfigError("optimizer", self.named(lr), allowed=f"what {self.cls.__name__} takes", do=str(error)) from None
+        return made
+
+    def start(self, theta: Tensor, layout: Layout) -> State:
+        parameters = [nn.Parameter(view) for view in layout.views(theta)]
+        return {"torch": self.make(parameters, lr=1.0), "parameters": parameters, "layout": layout}
+
+    def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
+        live: torch.optim.Optimizer = state["torch"]
+        for group in live.param_groups:
+            group["lr"] = lr
+
+        def closure() -> Tensor:
+            value, g = objective.value_and_grad(theta)
+            for parameter, view in zip(state["parameters"], state["layout"].views(g), strict=True):
+                parameter.grad = view
+            return theta.new_tensor(value)
+
+        if inspect.signature(type(live).step).parameters["closure"].default is inspect.Parameter.empty:
+            live.step(closure)
+        else:
+            closure()
+            live.step()
+
+    def rule(self, lr: float) -> str:
+        return f"as {self.named(lr)} does"
+
+    def equivalent_to(self, lr: float) -> str:
+        return self.named(lr)
+
+    def named(self, lr: float) -> str:
+        """The call of the constructor."""
+        arguments = ", ".join(f"{name}={value!r}" for name, value in {"lr": lr, **self.arguments}.items())
+        module = "torch.optim" if self.cls.__module__.startswith("torch.optim.") else self.cls.__module__
+        return f"{module}.{self.cls.__name__}({arguments})"
+
+    def saved(self, state: State) -> dict[str, Any]:
+        return dict(state["torch"].state_dict())
+
+    def restored(self, state: State, saved: Mapping[str, Any]) -> State:
+        # load_state_dict keeps the tensors it is given, and two loads of one dictionary would share them.
+        state["torch"].load_state_dict(deepcopy(dict(saved)))
+        return state

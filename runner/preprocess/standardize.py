@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from runner.preprocess.base import Array, Preprocess, Statistics
+
+
+@final
+@dataclass(frozen=True)
+class Standardize(Preprocess):
+    """Give every input column mean 0 and standard deviation 1 on the training part.
+
+        x~_j = (x_j - mu_j) / sigma_j
+
+    mu_j and sigma_j are the mean and the standard deviation (divisor N) of column j over the training rows. A column
+    whose deviation is at most 1e-12 of its largest magnitude is constant up to rounding: sigma_j is 1 there.
+
+    target: treat targets that are numbers in the same way; losses are then in units of their training deviation
+
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 5.0], [3.0, 5.0]])
+    >>> map = Standardize()
+    >>> map.transform(x, map.fit(x)).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+
+    Source: Grosse, CSC321 lecture 8, "centering and scaling"; Su, "data preprocessing" steps 1 and 2.
+    Here: scikit-learn's StandardScaler gives the same numbers; it also divides constant columns by 1.
+    """
+
+    target: bool = True
+
+    def fit(self, x: Array) -> Statistics:
+        largest = np.abs(x).max(axis=0)
+        # in units of a power of two, which is exact, the squares of 1e200 and of 1e-200 are neither inf nor 0
+        unit = np.exp2(np.frexp(largest)[1] - 1.0)
+        mean = (x / unit).mean(axis=0) * unit
+        deviation = (x / unit).std(axis=0) * unit
+        constant = deviation <= 1e-12 * largest
+        return {"mean": mean, "deviation": np.where(constant, 1.0, deviation), "constant": constant}
+
+    def transform(self, x: Array, statistics: Statistics) -> Array:
+        return (x - statistics["mean"]) / statistics["deviation"]
+
+    def fit_target(self, y: Array) -> Statistics:
+        return self.fit(y[:, None]) if self.target else {}
+
+    def transform_target(self, y: Array, statistics: Statistics) -> Array:
+        return self.transform(y[:, None], statistics)[:, 0] if statistics else y
+
+    def remarks(self, statistics: Statistics) -> list[str]:
+        constant = np.flatnonzero(statistics["constant"])
+        if not len(constant):
+            return []
+        numbers = ", ".join(str(j) for j in constant[:8]) + (", ..." if len(constant) > 8 else "")
+        every = statistics["constant"].size
+        return [f"{len(constant)} of {every} input columns ({numbers}) are constant in training: centred, not scaled"]

@@ -1,0 +1,167 @@
+"""A run: the frozen record of all its choices, and what is made of it before the first step.
+
+`Run` is data, equal for equal choices and the same on every machine. `prepare` reads the examples and makes the tensors;
+every fact about the data (the shape of an input, the number of classes) flows from there by value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from runner.architecture.base import Architecture
+from runner.core import device as devices
+from runner.core.check import Choice, Count, Index, Positive
+from runner.core.device import DTYPES, Precision
+from runner.core.errors import DataError
+from runner.core.objective import Objective
+from runner.core.theta import Layout, adopt
+from runner.dataset.base import Array, Dataset, Split, Table
+from runner.init.base import Init
+from runner.loss.base import Loss
+from runner.optimizer.base import Optimizer
+from runner.preprocess.base import Preprocess, Statistics
+from runner.probe.base import Probe
+from runner.sampler.base import Sampler
+from runner.schedule.base import Schedule
+from runner.stop.base import Stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Choice):
+    """One choice from every room, and the plain numbers.
+
+    lr: the base learning rate; the schedule multiplies it
+    epochs: the limit on epochs
+    seed: of the initial weights, the order of the examples and all noise; the division of the data has its own
+    threads: processor threads for the tensors of this run, or auto: by the size of its work
+    expect: bounds that a CI job asks for, as in val_accuracy=0.95; they change nothing in the run
+    """
+
+    dataset: Dataset
+    preprocess: Preprocess
+    sampler: Sampler
+    architecture: Architecture
+    init: Init
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    stop: Stop
+    probe: Probe
+    lr: Positive
+    epochs: Count
+    seed: Index
+    device: str
+    threads: Count | Literal["auto"]
+    precision: Precision
+    expect: dict[str, float]
+
+    @property
+    def limit(self) -> int:
+        """The number of epochs after which the run surely stops."""
+        return self.epochs if self.stop.limit is None else min(self.epochs, self.stop.limit)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The examples of one part of the division, on the device: x `[N, ...]`, y `[N]`."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run works on: tensors, the module, and theta, of which the module's parameters are views."""
+
+    train: Part
+    validation: Part
+    test: Part
+    module: nn.Module
+    theta: Tensor
+    layout: Layout
+    objective: Objective
+    device: torch.device
+    threads: int
+    statistics: Statistics
+    remarks: tuple[str, ...]
+    data_sha256: str
+    start_sha256: str  # of theta before the first step
+
+
+def prepare(run: Run) -> Material:
+    """Read, divide and map the examples; build and initialize the network."""
+    device = devices.resolve(run.device)
+    table = run.dataset.load()
+    refuse_bad_values(table)
+    parts = run.dataset.split(table)
+    outputs = run.loss.outputs(None if table.classes is None else len(table.classes))
+    tensors, statistics, remarks = mapped(run, table, parts, device)
+    module = run.architecture.build(tuple(tensors[0].x.shape[1:]), outputs)
+    module = module.to(dtype=DTYPES[run.precision])
+    run.init.apply(module, run.seed)  # on the CPU, so that every device starts from the same numbers
+    module.to(device).train()
+    theta, layout = adopt(module)
+    threads = run.threads
+    if threads == "auto":
+        threads = devices.threads_for(layout.size, run.sampler.size(len(tensors[0])))
+    return Material(
+        *tensors,
+        module=module,
+        theta=theta,
+        layout=layout,
+        objective=Objective(module, run.loss.value, theta, layout),
+        device=device,
+        threads=threads,
+        statistics=statistics,
+        remarks=tuple(remarks),
+        data_sha256=table.sha256,
+        start_sha256=hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest(),
+    )
+
+
+def mapped(
+    run: Run, table: Table, parts: Split, device: torch.device
+) -> tuple[list[Part], Statistics, list[str]]:
+    """The three parts as tensors, with the statistics that were fitted on the first of them."""
+    inputs = run.preprocess.fit(table.x[parts.train])
+    numbers = table.classes is None
+    targets = run.preprocess.fit_target(table.y[parts.train]) if numbers else {}
+    dtype = DTYPES[run.precision]
+
+    def part(rows: Array) -> Part:
+        x, y = run.preprocess.transform(table.x[rows], inputs), table.y[rows]
+        if numbers:
+            y = run.preprocess.transform_target(y, targets)
+        if run.architecture.flat:
+            x = x.reshape(len(x), -1)
+        return Part(
+            torch.from_numpy(np.ascontiguousarray(x)).to(device, dtype),
+            torch.from_numpy(y).to(device, dtype if numbers else torch.int64),
+        )
+
+    statistics = inputs | {f"target_{name}": value for name, value in targets.items()}
+    return [part(rows) for rows in (parts.train, parts.validation, parts.test)], statistics, run.preprocess.remarks(inputs)
+
+
+def refuse_bad_values(table: Table) -> None:
+    """`DataError` for the first input or target that is not a finite number."""
+    for name, array in (("input", table.x), ("target", table.y)):
+        finite = np.isfinite(array)
+        if not finite.all():
+            row, *place = (int(i) for i in np.argwhere(~finite)[0])
+            column = table.columns[place[0]] if table.columns and place else place
+            raise DataError(
+                "dataset",
+                f"{array[(row, *place)]} in row {row} of the {name}s, column {column}",
+                allowed="finite numbers",
+                do="remove or repair that row",
+            )

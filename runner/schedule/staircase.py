@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, final
+
+from runner.core.check import Count, Range
+from runner.schedule.base import Progress, Row, Schedule
+
+
+@final
+@dataclass(frozen=True)
+class Staircase(Schedule):
+    """Divide the learning rate by a constant every so many epochs.
+
+        lr_e = lr / divide_by^floor(e / every),   e = 0, 1, ... whole epochs done
+
+    divide_by: the divisor of one stair
+    every: epochs between two stairs
+
+    >>> [Staircase(divide_by=10, every=2).factor(Progress(e * 5, 5, 6), []) for e in range(5)]
+    [1.0, 1.0, 0.1, 0.1, 0.01]
+
+    Source: Sun p. 22: "divide by 5 or 10 every 10 epochs". torch.optim.lr_scheduler.StepLR(gamma=1/divide_by).
+    """
+
+    divide_by: Annotated[float, Range(above=1)] = 10.0
+    every: Count = 10
+
+    def factor(self, at: Progress, rows: Sequence[Row]) -> float:
+        return 1 / self.divide_by ** (at.epoch // self.every)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO, final
+
+from runner.screen.base import Header, Row, Screen, conclusion, percent
+
+SHOWN = 30  # lines for the epochs of one run
+
+
+@final
+class Plain(Screen):
+    """Lines of text; of a long run about thirty, evenly spread."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out or sys.stdout
+        self._limit = self._every = 1
+        self._pending: Row | None = None
+
+    def say(self, text: str = "") -> None:
+        """Print a line; once the reader is gone, print nothing more."""
+        try:
+            print(text, file=self.out, flush=True)
+        except BrokenPipeError:
+            forget(self.out)
+        except UnicodeEncodeError:
+            print(text.encode("ascii", "replace").decode(), file=self.out, flush=True)
+
+    def notice(self, text: str) -> None:
+        self.say(f"note: {text}")
+
+    @contextmanager
+    def training(self, header: Header) -> Iterator[None]:
+        self.say(header.line)
+        self.say(f"rule: {header.rule}")
+        for remark in header.remarks:
+            self.notice(remark)
+        if header.done:
+            self.notice(f"resumed after epoch {header.done}")
+        self._limit, self._every = header.limit, -(-header.limit // SHOWN)
+        self._pending = None
+        yield
+        if self._pending:
+            self._epoch(self._pending)
+
+    def row(self, row: Row) -> None:
+        self._pending = row
+        if row["epoch"] == 1 or row["epoch"] % self._every == 0:
+            self._epoch(row)
+
+    def _epoch(self, row: Row) -> None:
+        self._pending = None
+        width = len(str(self._limit))
+        shown = [name for name in row if name.startswith(("train_", "val_"))]
+        cells = "  ".join(f"{name} {percent(name, row[name]):>9}" for name in shown)
+        self.say(f"epoch {int(row['epoch']):>{width}}/{self._limit}  {cells}  lr {row['lr']:.3g}")
+
+    def tick(self, share: float) -> None: ...
+
+    def ended(self, path: Path, summary: dict[str, Any]) -> None:
+        for label, text in conclusion(path, summary):
+            self.say(f"{label + ':':<12} {text}")
+
+
+def forget(out: TextIO) -> None:
+    """Send what is still written to `out` nowhere: its reader is gone, and the interpreter would complain at exit."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    except (OSError, ValueError):
+        pass

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from runner.core.check import Count
+from runner.stop.base import Row, Stop
+
+
+@final
+@dataclass(frozen=True)
+class Epochs(Stop):
+    """Stop after a fixed number of epochs.
+
+        stop when e = epochs
+
+    epochs: how many
+
+    >>> Epochs(epochs=2).verdict([{"epoch": 1}, {"epoch": 2}])
+    'reached the limit of 2 epochs'
+
+    Source: Farrahi p. 3, "for a number of epochs".
+    """
+
+    epochs: Count = 30
+
+    def verdict(self, rows: Sequence[Row]) -> str | None:
+        word = "epoch" if self.epochs == 1 else "epochs"
+        return f"reached the limit of {self.epochs} {word}" if len(rows) >= self.epochs else None
+
+    @property
+    def limit(self) -> int:
+        return self.epochs

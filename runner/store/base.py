@@ -1,0 +1,87 @@
+"""The run folder, designed for `kill -9` at any instruction.
+
+    config.yaml     every choice, resolved: enough to repeat the run
+    manifest.json   what it ran with: versions, device, hashes, the update rule
+    metrics.csv     one line per epoch, full-precision floats; byte-identical for equal runs
+    timing.csv      seconds and throughput, which never repeat, kept apart
+    summary.json    status, best epoch, last epoch, test result
+    checkpoint/     the two newest commits
+    curves.png/svg  derived from metrics.csv, drawn anew by `optrun plot`
+
+A folder appears complete: it is written under a temporary name with its lock held and its first files in it, and then
+renamed, which the file system does at once or not at all. A folder with a run in it is never taken again.
+
+A commit fsyncs the two CSV files, then writes the checkpoint (a temporary file, fsync, read back and compared, renamed,
+fsync of the folder) which records how long they are. Resuming cuts what lies behind, and repeats it bit for bit. So a
+commit is due about once a second, on a signal and at the end, not after every epoch of four milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from runner.core.errors import CorruptError, DiskError
+
+FORMAT = 1  # of the run folder; a reader refuses a later one
+
+
+@contextmanager
+def disk(path: Path, doing: str) -> Iterator[None]:
+    """Turn an `OSError` into a `DiskError` that names the file and the cause."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(f"cannot {doing} {path}: {error.strerror or error}") from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`: the old content or the new one is there at any time, never a part of either."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with disk(path, "write"):
+        try:
+            with open(temporary, "wb", buffering=0) as file:
+                write_all(file.fileno(), data)
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """`os.write` until everything is written; the system may take less at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames and new names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """A dictionary as indented JSON; floats round-trip, and NaN stays readable by Python's own reader."""
+    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The dictionary in a JSON file; `CorruptError` where there is none."""
+    with disk(path, "read"):
+        text = path.read_bytes()
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise CorruptError(f"{path} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise CorruptError(f"{path} does not hold a JSON object")
+    return content

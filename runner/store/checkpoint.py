@@ -1,0 +1,150 @@
+"""The checkpoint file: tensors and plain values behind their own hash, read without any pickle.
+
+    line 1   optrun-checkpoint 1 <SHA-256 of everything after this line> <length of the header>
+    header   JSON: the tree, in which a tensor stands as {"tensor": [dtype, shape, offset, bytes]}
+    data     the bytes of the tensors, little-endian, one after the other
+
+torch does not notice flipped bits in its own files, and its safe loader refuses what optimizers keep. Here every byte is
+under the hash, and nothing that is read can be more than a number, a text, a list, a dictionary or a tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runner.core.errors import CorruptError
+from runner.store.base import disk, sync_folder, write_all
+
+MAGIC = b"optrun-checkpoint 1 "
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (
+        *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+        *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+    )
+}
+KEPT = 2  # commits in the folder: the newest, and the one before in case it cannot be read
+
+
+def write(folder: Path, number: int, content: dict[str, Any]) -> Path:
+    """Write commit `number` into `folder`, verify it, then remove all but the newest two."""
+    path = folder / f"{number:08d}.ckpt"
+    data = encode(content)
+    temporary = folder / f".{path.name}.tmp"
+    with disk(path, "write"):
+        try:
+            with open(temporary, "w+b", buffering=0) as file:
+                write_all(file.fileno(), data)
+                os.fsync(file.fileno())
+                file.seek(0)
+                if file.readall() != data:
+                    raise OSError(0, "what was read back is not what was written")
+            os.replace(temporary, path)
+            sync_folder(folder)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        for old in stored(folder)[KEPT:]:
+            old.unlink()
+    return path
+
+
+def stored(folder: Path) -> list[Path]:
+    """The commits in a folder, newest first."""
+    return sorted(folder.glob("*.ckpt"), reverse=True)
+
+
+def newest(folder: Path) -> tuple[dict[str, Any], Path, list[str]] | None:
+    """The newest commit that is whole, its file, and a notice for each newer one that is not; None if there is none.
+
+    Raises `CorruptError` where there are commits and none of them is whole.
+    """
+    notices: list[str] = []
+    for path in stored(folder):
+        try:
+            return read(path), path, notices
+        except CorruptError as error:
+            notices.append(str(error))
+    if notices:
+        raise CorruptError("; ".join(notices) + ": no commit of this run can be used")
+    return None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of one commit; `CorruptError` where a byte is not what was written."""
+    with disk(path, "read"):
+        data = path.read_bytes()
+    try:
+        return decode(data)
+    except (ValueError, KeyError, TypeError, IndexError, RuntimeError, RecursionError) as error:
+        raise CorruptError(f"checkpoint {path} is damaged: {error}") from None
+
+
+def encode(content: dict[str, Any]) -> bytes:
+    """The file for a tree of dictionaries, lists, numbers, texts and tensors."""
+    chunks: list[bytes] = []
+    header = json.dumps(_pack(content, chunks)).encode()
+    body = b"".join([header, *chunks])
+    digest = hashlib.sha256(body).hexdigest().encode()
+    return MAGIC + digest + b" %d\n" % len(header) + body
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The tree in a file; `ValueError` and its like where it is not one."""
+    head, separator, body = data.partition(b"\n")
+    if not head.startswith(b"optrun-checkpoint ") or not separator:
+        raise ValueError("it does not start like a checkpoint")
+    if not head.startswith(MAGIC):
+        raise ValueError(f"it was written by a later version ({head[:20].decode('ascii', 'replace')})")
+    digest, length = head.removeprefix(MAGIC).split(b" ")
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        raise ValueError("its content does not have the SHA-256 that it states")
+    # The head line is not under the hash, so its number is held against the writer's spelling of it.
+    if length != b"%d" % int(length) or not 0 < int(length) <= len(body):
+        raise ValueError("its header has an impossible length")
+    tree = json.loads(body[: int(length)])
+    content = _unpack(tree, memoryview(body)[int(length) :])
+    if not isinstance(content, dict):
+        raise ValueError("it does not hold a dictionary")
+    return content
+
+
+def _pack(value: Any, chunks: list[bytes]) -> Any:
+    match value:
+        case Tensor():
+            plain = value.detach().cpu().contiguous()
+            raw = plain.reshape(-1).view(torch.uint8).numpy().tobytes()
+            offset = sum(len(chunk) for chunk in chunks)
+            chunks.append(raw)
+            return {"tensor": [str(plain.dtype).removeprefix("torch."), list(plain.shape), offset, len(raw)]}
+        case dict():
+            return {"dict": [[key, _pack(item, chunks)] for key, item in value.items()]}
+        case list() | tuple():
+            return {"list" if isinstance(value, list) else "tuple": [_pack(item, chunks) for item in value]}
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise TypeError(f"a {type(value).__name__} cannot be kept in a checkpoint")
+
+
+def _unpack(value: Any, data: memoryview) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "dict":
+        return {key: _unpack(item, data) for key, item in content}
+    if kind in ("list", "tuple"):
+        return (list if kind == "list" else tuple)(_unpack(item, data) for item in content)
+    if kind != "tensor":
+        raise ValueError(f"unknown entry {kind}")
+    dtype, shape, offset, size = content
+    flat = torch.empty(size, dtype=torch.uint8)
+    flat.numpy()[:] = data[offset : offset + size]
+    return flat.view(DTYPES[dtype]).reshape(shape)

@@ -1,0 +1,318 @@
+"""One run folder: claimed or opened, locked while alive, appended to, committed, finished."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.core.errors import ConfigError, CorruptError, LockedError
+from runner.store import checkpoint
+from runner.store.base import FORMAT, disk, read_json, sync_folder, write_all, write_json, write_whole
+
+Row = dict[str, float]
+
+TIMING = ("epoch", "time_s", "epoch_s", "examples_per_s")
+LEAST_S = 1.0  # between two commits that nobody asked for
+SHARE = 20  # a commit that takes c seconds is due again after 20 c, so writing stays under 5 percent of the time
+
+
+class RunFolder:
+    """An open run folder with its lock held. Use as a context: leaving it releases the lock.
+
+    rows      the rows of metrics.csv so far, from the first epoch on
+    restored  what the last commit of an earlier process holds, or None
+    notices   what the user should know of the opening
+    """
+
+    def __init__(self, path: Path, lock: int, columns: Sequence[str]) -> None:
+        self.path = path
+        self.columns = tuple(columns)
+        self.rows: list[Row] = []
+        self.restored: dict[str, Any] | None = None
+        self.notices: list[str] = []
+        self._lock = lock
+        self._metrics = Lines(path / "metrics.csv")
+        self._timing = Lines(path / "timing.csv")
+        self._number = 0
+        self._elapsed_before = 0.0
+        self._started = self._committed = time.monotonic()
+        self._wait = LEAST_S
+
+    @classmethod
+    def claim(cls, path: Path, config: str, manifest: dict[str, Any], columns: Sequence[str]) -> RunFolder:
+        """Make a new run folder at `path`, complete or not at all.
+
+        Raises `LockedError` where a live process has one there, `ConfigError` where a run or anything else is there.
+        """
+        path = path.resolve()
+        refuse_taken(path)
+        staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with disk(path, "make the run folder"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(staging, ignore_errors=True)
+            (staging / "checkpoint").mkdir(parents=True)
+        lock = locked(staging)
+        try:
+            with disk(path, "make the run folder"):
+                config_sha256 = hashlib.sha256(config.encode()).hexdigest()
+                write_whole(staging / "config.yaml", config.encode())
+                write_json(staging / "manifest.json", sealed({"format": FORMAT, "config_sha256": config_sha256} | manifest))
+                write_json(staging / "summary.json", {"status": "running"})
+                write_whole(staging / "metrics.csv", (",".join(columns) + "\n").encode())
+                write_whole(staging / "timing.csv", (",".join(TIMING) + "\n").encode())
+                sync_folder(staging)
+            try:
+                os.rename(staging, path)
+            except OSError:
+                refuse_taken(path)  # somebody was faster
+                raise
+            sync_folder(path.parent)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            os.close(lock)
+            raise
+        return cls(path, lock, columns)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Take up an existing run folder where its last commit left it.
+
+        Raises `LockedError` where a live process has it, `CorruptError` where its files do not fit together.
+        """
+        path = path.resolve()
+        read_manifest(path)
+        lock = locked(path)
+        try:
+            with disk(path / "metrics.csv", "read"), open(path / "metrics.csv", encoding="ascii", errors="replace") as file:
+                columns = file.readline().strip().split(",")
+            folder = cls(path, lock, columns)
+            folder._restore()
+        except BaseException:
+            os.close(lock)
+            raise
+        return folder
+
+    def _restore(self) -> None:
+        found = checkpoint.newest(self.path / "checkpoint")
+        if found is None:
+            header = len(",".join(self.columns)) + 1
+            kept = {"metrics": [header, None], "timing": [len(",".join(TIMING)) + 1, None], "elapsed_s": 0.0}
+        else:
+            content, file, self.notices = found
+            self._number = int(file.stem)
+            self.restored, kept = content["content"], content["folder"]
+            if kept["run"] != read_manifest(self.path)["config_sha256"]:
+                raise CorruptError(f"{file} belongs to another run")
+        self._elapsed_before = kept["elapsed_s"]
+        self._metrics.cut(*kept["metrics"])
+        self._timing.cut(*kept["timing"])
+        self.rows = read_rows(self.path / "metrics.csv")
+
+    def append(self, row: Row, epoch_s: float, examples: int) -> None:
+        """Write the row of an epoch; it is durable from the next commit on."""
+        self._metrics.append(",".join(spelled(row[name]) for name in self.columns) + "\n")
+        throughput = examples / epoch_s if epoch_s > 0 else 0.0
+        self._timing.append(f"{len(self.rows) + 1},{self.elapsed_s:.6f},{epoch_s:.6f},{throughput:.1f}\n")
+        self.rows.append(row)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training, over all processes that worked on this run up to what they committed."""
+        return self._elapsed_before + time.monotonic() - self._started
+
+    def due_at(self) -> float:
+        """The monotonic time from which on a commit is due."""
+        return self._committed + self._wait
+
+    def commit(self, content: dict[str, Any]) -> None:
+        """Make all rows so far and `content` durable."""
+        begun = time.monotonic()
+        for lines in (self._metrics, self._timing):
+            lines.sync()
+        kept = {
+            "run": read_manifest(self.path)["config_sha256"],
+            "metrics": [self._metrics.length, self._metrics.sha256],
+            "timing": [self._timing.length, self._timing.sha256],
+            "elapsed_s": self.elapsed_s,
+        }
+        self._number += 1
+        checkpoint.write(self.path / "checkpoint", self._number, {"folder": kept, "content": content})
+        self._committed = time.monotonic()
+        self._wait = max(LEAST_S, SHARE * (self._committed - begun))
+
+    def conclude(self, summary: dict[str, Any]) -> None:
+        """Replace summary.json."""
+        write_json(self.path / "summary.json", summary)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._metrics.close()
+        self._timing.close()
+        os.close(self._lock)
+
+
+class Lines:
+    """A file that is only appended to, with the SHA-256 of everything in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with disk(path, "open"):
+            self._file = open(path, "r+b", buffering=0)  # noqa: SIM115 - closed by close()
+            data = self._file.readall()
+        self._hash = hashlib.sha256(data)
+        self.length = len(data)
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def append(self, text: str) -> None:
+        data = text.encode()
+        with disk(self.path, "write"):
+            write_all(self._file.fileno(), data)
+        self._hash.update(data)
+        self.length += len(data)
+
+    def cut(self, length: int, sha256: str | None) -> None:
+        """Drop what lies behind `length`; `CorruptError` where what stays is not what was committed."""
+        with disk(self.path, "read"):
+            self._file.seek(0)
+            kept = self._file.read(length) or b""
+        self._hash = hashlib.sha256(kept)
+        if len(kept) < length or (sha256 is not None and self.sha256 != sha256):
+            raise CorruptError(f"{self.path} does not hold what was committed; it was changed or damaged since")
+        with disk(self.path, "cut"):
+            os.ftruncate(self._file.fileno(), length)
+            self._file.seek(length)
+        self.length = length
+
+    def sync(self) -> None:
+        with disk(self.path, "write"):
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def spelled(value: float) -> str:
+    """A number so that reading it gives the same number: integers plain, floats in full precision."""
+    return str(value) if isinstance(value, int) else repr(float(value))
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a metrics.csv; `CorruptError` for a line that does not fit its header."""
+    with disk(path, "read"):
+        header, *lines = path.read_text(encoding="ascii", errors="replace").splitlines() or [""]
+    columns = header.split(",")
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        cells = line.split(",")
+        try:
+            values = [int(cell) if name in ("epoch", "step", "examples") else float(cell) for name, cell in zip(columns, cells, strict=True)]
+        except ValueError:
+            raise CorruptError(f"{path}, line {number}: {line[:80]!r} does not fit the header") from None
+        rows.append(dict(zip(columns, values, strict=True)))
+    return rows
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (path / "manifest.json").is_file() and (path / "config.yaml").is_file()
+
+
+def refuse_taken(path: Path) -> None:
+    """Refuse a path where a new run folder cannot appear."""
+    if is_run(path):
+        os.close(locked(path))
+        raise ConfigError(
+            "hydra.run.dir",
+            path,
+            allowed="a new or an empty folder; this one holds a run",
+            do=f"optrun resume {path} continues it; for another run choose a new folder",
+        )
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise ConfigError(
+            "hydra.run.dir", path, allowed="a new or an empty folder; something else is there", do="choose a new folder"
+        )
+
+
+def locked(path: Path) -> int:
+    """The descriptor of the folder's lock file, locked; the system frees it when the process ends, however it ends."""
+    file = path / ".lock"
+    with disk(file, "lock"):
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise LockedError(f"{path} is in use by process {owner or 'unknown'}; wait for it or stop it") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def in_use(path: Path) -> bool:
+    """Whether a live process holds the folder's lock."""
+    try:
+        descriptor = os.open(path / ".lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def sealed(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest with the hash of itself."""
+    return manifest | {"sha256": _seal(manifest)}
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    rest = {key: value for key, value in manifest.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a run folder; refuses folders without a run, of a later format, or with a changed manifest."""
+    if not is_run(path):
+        raise ConfigError(
+            "", path, allowed="the folder of a run or of a sweep", do="name a folder that optrun made, as in outputs/..."
+        )
+    manifest = read_json(path / "manifest.json")
+    if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
+        raise CorruptError(f"{path} has format {manifest.get('format')}; this optrun reads formats up to {FORMAT}")
+    if manifest.get("sha256") != _seal(manifest):
+        raise CorruptError(f"{path / 'manifest.json'} was changed or damaged since it was written")
+    return manifest
+
+
+def read_config(path: Path) -> str:
+    """The text of config.yaml; `CorruptError` where it is not what the run was started with."""
+    manifest = read_manifest(path)
+    with disk(path / "config.yaml", "read"):
+        data = (path / "config.yaml").read_bytes()
+    if hashlib.sha256(data).hexdigest() != manifest["config_sha256"]:
+        raise CorruptError(f"{path / 'config.yaml'} was changed since the run started; start a new run for another choice")
+    return data.decode()
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """The summary of a run; a run that says `running` without a live process was killed, which is `interrupted`."""
+    summary = read_json(path / "summary.json")
+    if summary.get("status") == "running" and not in_use(path):
+        summary |= {"status": "interrupted", "verdict": "the process was killed"}
+    return summary

@@ -1,0 +1,274 @@
+"""The one loop. Every method trains here; what differs lies in the rooms.
+
+An epoch draws its batches; a step hands the optimizer the objective on one of them; a row closes the epoch; the stop
+rule reads the rows. Everything that a later step depends on is in `State`, so a commit may happen between any two steps.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from runner.core.errors import Diverged, Interrupted
+from runner.core.objective import Objective
+from runner.core.signals import Signals
+from runner.core.streams import stream
+from runner.loss.base import Loss
+from runner.probe.base import Observation
+from runner.run import Material, Part, Run
+from runner.schedule.base import Progress
+from runner.store.folder import Row, RunFolder
+
+GATHERED = 1 << 14  # training examples that are put into order at a time
+PENDING = 1 << 12  # outputs that wait before the training metrics are taken of them together
+EVALUATED = 1 << 13  # examples in one evaluation pass
+
+
+class Watcher(Protocol):
+    """Somebody who looks on: a screen."""
+
+    def row(self, row: Row) -> None:
+        """An epoch has ended."""
+
+    def tick(self, share: float) -> None:
+        """An epoch is under way, this share of it is done; called a few times a second."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How training ended, and the test result of the parameters of the best epoch."""
+
+    status: Literal["completed", "diverged"]
+    verdict: str
+    best_epoch: int | None
+    test: dict[str, float]
+
+
+def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
+    """Train from where `folder` is until the stop rule speaks; leaves every row written and committed.
+
+    Raises `Interrupted` after a signal, with everything committed.
+    """
+    start = m.theta.clone()
+    at = State.restored(run, m, folder.restored) if folder.restored else State.fresh(run, m)
+    rows, steps = folder.rows, run.sampler.batches(len(m.train))
+    verdict, diverged = judgement(run, rows)
+    with Signals() as signals:
+        while verdict is None:
+            epoch, begun, look, bad = len(rows) + 1, time.monotonic(), 0.0, None
+            noise = at.noise(run, m, epoch)
+            try:
+                for x, y in batches(run, m.train, epoch, at.batch):
+                    at.lr = run.lr * run.schedule.factor(Progress(at.step, steps, run.limit), rows)
+                    m.objective.on(x, y, noise)
+                    run.optimizer.step(m.theta, at.memory, m.objective, at.lr, at.step + 1)
+                    at.count(m.objective, y, run.loss)
+                    if signals.received or time.monotonic() > look:
+                        look = time.monotonic() + 0.1
+                        watcher.tick(at.batch / steps)
+                        if signals.received or look > folder.due_at():
+                            folder.commit(at.content(noise, run))
+                        if signals.received:
+                            raise Interrupted(f"stopped by signal {signals.received}", signals.received)
+            except Diverged as error:
+                bad = error
+            judged = run.optimizer.eval_theta(m.theta, at.memory)
+            row = at.row(epoch, evaluate(run.loss, m.objective, judged, m.validation), run.loss, bad)
+            seen = Observation(judged.clone(), start, m.layout)
+            row |= zip(run.probe.columns, run.probe.measure(seen), strict=True)
+            folder.append(row, time.monotonic() - begun, at.tally.examples)
+            watcher.row(row)
+            at.close_epoch(row, judged)
+            verdict, diverged = judgement(run, rows)
+        if m.theta.isfinite().all():  # an update can overflow although its gradient was finite; keep the last good commit
+            folder.commit(at.content(None, run))
+    test = evaluate(run.loss, m.objective, at.best_theta, m.test) if at.best_epoch and len(m.test) else {}
+    return Ending("diverged" if diverged else "completed", verdict, at.best_epoch or None, test)
+
+
+def judgement(run: Run, rows: list[Row]) -> tuple[str | None, bool]:
+    """(why to stop, whether it is divergence), from the rows alone.
+
+    Finiteness comes first: with NaN, every comparison is false.
+    """
+    if not rows:
+        return None, False
+    last = rows[-1]
+    where = f"in epoch {last['epoch']}, after step {last['step']}"
+    for name, words in (("train_loss", "training loss"), ("grad_norm", "norm of the gradient"), ("val_loss", "validation loss")):
+        if not math.isfinite(last[name]):
+            return f"the {words} became {last[name]} {where}", True
+    return run.stop.verdict(rows), False
+
+
+def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The mini-batches (x `[B, ...]`, y `[B]`) of an epoch from number `done` on.
+
+    Rows are put into order many batches at a time: slicing costs a microsecond, gathering a batch ten.
+    """
+    size = run.sampler.size(len(part))
+    if done >= run.sampler.batches(len(part)):
+        return
+    order = run.sampler.order(len(part), stream(run.seed, "order", epoch))
+    if order is None:
+        yield from zip(part.x[done * size :].split(size), part.y[done * size :].split(size), strict=True)
+        return
+    for rows in order[done * size :].split(size * max(1, GATHERED // size)):
+        rows = rows.to(part.y.device)
+        yield from zip(part.x[rows].split(size), part.y[rows].split(size), strict=True)
+
+
+def evaluate(loss: Loss, objective: Objective, theta: Tensor, part: Part) -> dict[str, float]:
+    """The loss and every metric over all examples of a part, at `theta`, dropout off."""
+    sums: dict[str, float] = {}
+    with objective.evaluation(theta) as network:
+        for x, y in zip(part.x.split(EVALUATED), part.y.split(EVALUATED), strict=True):
+            output = network(x)
+            for name, value in {"loss": loss.value(output, y), **loss.measure(output, y)}.items():
+                sums[name] = sums.get(name, 0.0) + value.item() * len(y)
+    return {name: total / len(part) for name, total in sums.items()}
+
+
+def columns(run: Run) -> tuple[str, ...]:
+    """The header of metrics.csv."""
+    metrics = [f"{part}_{name}" for name in run.loss.metrics for part in ("train", "val")]
+    fixed = ("epoch", "step", "examples", "lr", "train_loss", "val_loss", *metrics, "grad_norm")
+    return (*fixed, *run.probe.columns)
+
+
+def moved(tree: Any, device: torch.device) -> Any:
+    """A tree of lists, dictionaries and tensors with every tensor on `device`."""
+    match tree:
+        case Tensor():
+            return tree.to(device)
+        case dict():
+            return {key: moved(item, device) for key, item in tree.items()}
+        case list() | tuple():
+            return type(tree)(moved(item, device) for item in tree)
+        case _:
+            return tree
+
+
+@dataclass
+class Tally:
+    """Sums over the epoch in progress. Training metrics are taken of many outputs at once, to save small operations."""
+
+    examples: int = 0
+    steps: int = 0
+    loss: float = 0.0
+    grad_norm: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    waiting: int = 0
+
+    def add(self, objective: Objective, y: Tensor, loss: Loss) -> None:
+        value, norm = objective.first
+        self.examples += len(y)
+        self.steps += 1
+        self.loss += value * len(y)
+        self.grad_norm += norm
+        self.pending.append((objective.output, y))
+        self.waiting += len(y)
+        if self.waiting >= PENDING:
+            self.settle(loss)
+
+    def settle(self, loss: Loss) -> None:
+        """Take the metrics of the outputs that wait."""
+        if not self.pending:
+            return
+        output, y = (torch.cat(parts) for parts in zip(*self.pending, strict=True))
+        for name, value in loss.measure(output, y).items():
+            self.metrics[name] = self.metrics.get(name, 0.0) + value.item() * len(y)
+        self.pending, self.waiting = [], 0
+
+    def means(self) -> dict[str, float]:
+        """Loss and metrics over the examples, the norm of the gradient over the steps; NaN before the first step."""
+        n, steps = self.examples or math.nan, self.steps or math.nan
+        return {"loss": self.loss / n, "grad_norm": self.grad_norm / steps} | {k: v / n for k, v in self.metrics.items()}
+
+
+@dataclass
+class State:
+    """Everything that the next step depends on, beside the rows.
+
+    batch     steps done in the epoch in progress
+    best_*    the epoch with the lowest validation loss so far (0: none), that loss, and its parameters
+    """
+
+    theta: Tensor
+    memory: dict[str, Any]
+    best_theta: Tensor
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    step: int = 0
+    examples: int = 0
+    batch: int = 0
+    lr: float = math.nan
+    tally: Tally = field(default_factory=Tally)
+    noise_state: Tensor | None = None
+
+    @classmethod
+    def fresh(cls, run: Run, m: Material) -> State:
+        return cls(m.theta, run.optimizer.start(m.theta, m.layout), m.theta.clone())
+
+    @classmethod
+    def restored(cls, run: Run, m: Material, saved: dict[str, Any]) -> State:
+        """The state of a commit; `m.theta` takes its parameters in place, since the module looks at it."""
+        memory = run.optimizer.start(m.theta, m.layout)
+        m.theta.copy_(saved["theta"])
+        noise_state, saved = saved["noise_state"], moved(saved, m.device)
+        return cls(
+            **saved
+            | {
+                "theta": m.theta,
+                "memory": run.optimizer.restored(memory, saved["memory"]),
+                "tally": Tally(**saved["tally"]),
+                "noise_state": noise_state,  # of a generator, which keeps it on the CPU
+            }
+        )
+
+    def content(self, noise: torch.Generator | None, run: Run) -> dict[str, Any]:
+        """What a commit keeps; `noise` is the stream of the epoch in progress, None between two epochs."""
+        return vars(self) | {
+            "memory": run.optimizer.saved(self.memory),
+            "tally": vars(self.tally),
+            "noise_state": noise.get_state() if noise else None,
+        }
+
+    def noise(self, run: Run, m: Material, epoch: int) -> torch.Generator:
+        """The stream of this epoch's noise, where a commit in the middle of the epoch left it."""
+        noise = stream(run.seed, "noise", epoch, m.device)
+        if self.noise_state is not None:
+            noise.set_state(self.noise_state)
+            self.noise_state = None
+        return noise
+
+    def count(self, objective: Objective, y: Tensor, loss: Loss) -> None:
+        """Note a step that was made."""
+        self.step += 1
+        self.batch += 1
+        self.examples += len(y)
+        self.tally.add(objective, y, loss)
+
+    def row(self, epoch: int, val: dict[str, float], loss: Loss, bad: Diverged | None) -> Row:
+        """The row of the epoch; where it diverged, with the loss and the norm that were not finite."""
+        self.tally.settle(loss)
+        mean = self.tally.means()
+        row: Row = {"epoch": epoch, "step": self.step, "examples": self.examples, "lr": self.lr}
+        row |= {"train_loss": bad.loss if bad else mean["loss"], "val_loss": val["loss"]}
+        for name in loss.metrics:
+            row |= {f"train_{name}": mean.get(name, math.nan), f"val_{name}": val[name]}
+        return row | {"grad_norm": bad.norm if bad else mean["grad_norm"]}
+
+    def close_epoch(self, row: Row, judged: Tensor) -> None:
+        """Start counting anew, and keep the parameters where they are the best so far."""
+        self.batch, self.tally = 0, Tally()
+        if row["val_loss"] < self.best_loss and math.isfinite(row["train_loss"]):
+            self.best_loss, self.best_epoch = row["val_loss"], int(row["epoch"])
+            self.best_theta = judged.clone()
