@@ -2,8 +2,10 @@
 
 A file imports only from a lower floor, or from its own room's `base.py`:
 
-    6  cli                      Hydra in, exit code out
-    5  build sweep plot screen  names to objects; many runs; pictures and lines on the screen
+    8  cli                      Hydra in, exit code out
+    7  sweep                    many runs as one thing
+    6  job                      one run, from its configuration to its pictures
+    5  build plot screen menu   names to objects; rows to pictures and lines; the code to help pages
     4  train store              the one loop; the run folder
     3  run                      a frozen record of all choices
     2  dataset preprocess sampler architecture init loss optimizer schedule stop probe

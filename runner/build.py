@@ -1,10 +1,10 @@
 """Names to objects: a configuration becomes a `Run`, or is refused before anything is trained.
 
-A configuration names its classes (`_target_`). A name is held against the allow-list before anything is imported: a room
-of this package for that room's choices, `torch.optim` and `pytorch_optimizer` for optimizers, and the packages that the
-user names in `plugins=[...]` on the command line. What is read back from a run folder cannot extend the list. What is
-found must then be a class, of the role that the place wants; so neither a function nor a class of another kind is ever
-called, whatever the yaml says.
+A configuration names its classes (`_target_`). A name is held against the allow-list before anything is imported: a
+room of this package for that room's choices, `torch.optim` and `pytorch_optimizer` for optimizers, and the packages
+that the user names in `plugins=[...]` on the command line. What is read back from a run folder cannot extend the list.
+What is found must then be a class, of the role that the place wants; so neither a function nor a class of another kind
+is ever called, whatever the yaml says.
 
 This is the only file that sees OmegaConf and that turns names into objects, in both directions.
 """
@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.architecture.base import Architecture
 from runner.core import device
 from runner.core.check import Choice, Count, Positive, checked, only_known
-from runner.core.errors import ConfigError, did_you_mean, shown
+from runner.core.errors import ConfigError, did_you_mean
 from runner.dataset.base import Dataset
 from runner.init.base import Init
 from runner.loss.base import Loss
@@ -64,16 +64,19 @@ def from_hydra(config: DictConfig, plugins: tuple[str, ...] = ()) -> Run:
         raise ConfigError(
             str(error.full_key or ""), "", allowed="a value, or ${key} of a key that exists", do=message
         ) from None
-    assert isinstance(plain, dict)
-    return run(plain, plugins)
+    return run(mapping(plain), plugins)
 
 
 def from_yaml(text: str, plugins: tuple[str, ...] = ()) -> Run:
     """The run that a `config.yaml` describes."""
-    plain = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    return run(mapping(OmegaConf.to_container(OmegaConf.create(text), resolve=False)), plugins)
+
+
+def mapping(plain: Any) -> dict[str, Any]:
+    """A configuration as a dictionary; refuses a yaml that holds anything else."""
     if not isinstance(plain, dict):
-        raise ConfigError("config.yaml", "", allowed="a mapping", do="name another folder")
-    return run(plain, plugins)
+        raise ConfigError("config.yaml", plain, allowed="a mapping {key: value}", do="name another folder or file")
+    return {str(key): value for key, value in plain.items()}
 
 
 def to_yaml(made: Run) -> str:
@@ -129,7 +132,8 @@ def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) ->
             + (", or give optimizer._target_=torch.optim.Adagrad, say" if key == "optimizer" else ""),
         )
     cls = resolved(f"{key}._target_", node["_target_"], role, plugins)
-    given = {name: value for name, value in node.items() if name != "_target_" and not (role is Optimizer and name == "lr")}
+    taken = ("_target_", "lr") if role is Optimizer else ("_target_",)  # lr has become the key at the top
+    given = {name: value for name, value in node.items() if name not in taken}
     try:
         if issubclass(cls, torch.optim.Optimizer):
             made = Torch(cls=cls, arguments=given)
@@ -138,7 +142,8 @@ def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) ->
         only_known(cls, given)
         for name, value in given.items():
             given[name] = nested(f"{key}.{name}", value, role, plugins)
-        return cls(**{name: value for name, value in given.items() if value != "???"})
+        built: Choice = cls(**{name: value for name, value in given.items() if value != "???"})
+        return built
     except ConfigError as error:
         raise (error if error.refusal.key.startswith(key) else error.under(key)) from None
 
@@ -211,29 +216,9 @@ def described(value: Any) -> Any:
             return value
 
 
-def label(value: Choice) -> str:
-    """A choice in short: its name in the menu, and the arguments that are not at their default.
-
-    >>> from runner.architecture.mlp import MLP
-    >>> label(MLP(hidden=(32, 32)))
-    'mlp hidden=[32,32]'
-    """
-    if isinstance(value, Torch):
-        return " ".join([value.cls.__name__, *(f"{k}={shown(v)}" for k, v in value.arguments.items())])
-    inside = type(value).__module__.startswith("runner.")
-    name = type(value).__module__.rpartition(".")[2] if inside else type(value).__name__
-    changed = []
-    for field in dataclasses.fields(value):
-        given = getattr(value, field.name)
-        default = field.default_factory() if callable(field.default_factory) else field.default
-        if given != default and not isinstance(given, Choice | dict):
-            changed.append(f"{field.name}={shown(given)}")
-    return " ".join([name, *changed])
-
-
 def title(made: Run) -> str:
     """What is trained on what, in one line, for the screen and for figures."""
-    parts = [label(made.dataset), label(made.architecture), label(made.optimizer), f"lr {made.lr:g}"]
+    parts = [made.dataset.label, made.architecture.label, made.optimizer.label, f"lr {made.lr:g}"]
     if not isinstance(made.schedule, Constant):
-        parts.append(label(made.schedule))
+        parts.append(made.schedule.label)
     return " · ".join([*parts, f"seed {made.seed}"])

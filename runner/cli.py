@@ -5,8 +5,8 @@
     optrun list | resume | plot     what there is; go on; draw again
 
 One run is composed by Hydra's compose call, which leaves no folder behind when the configuration is refused; `-m` and
-Hydra's own flags go through `hydra.main`. This file imports neither torch nor pandas nor pyplot: help and completion answer
-at once, and what is wrong in the grammar of a command is said before torch is read.
+Hydra's own flags go through `hydra.main`. This file imports neither torch nor pandas nor pyplot: help and completion
+answer at once, and what is wrong in the grammar of a command is said before torch is read.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import os
 import random
 import re
 import shlex
+import shutil
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from runner import __version__
+from runner import __version__, menu
 from runner.core.errors import ConfigError, Interrupted, OptrunError, did_you_mean
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
     from runner.screen.base import Screen
 
 PACKAGE = Path(__file__).parent
-CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # wheel, checkout
+CONF = menu.conf_dir()
 COMMANDS = ("list", "resume", "plot", "help")
-HYDRA_FLAGS = ("-m", "--multirun", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion", "--hydra-help", "-p", "-r", "--resolve", "--package")  # fmt: skip
+HYDRA_FLAGS = {
+    *("-m", "--multirun", "-c", "--cfg", "-i", "--info", "-p", "--package", "-r", "--run", "--resolve"),
+    *("-sc", "--shell-completion", "--hydra-help"),
+}
 
 _exit_code = 0  # of a sweep: Hydra gives a launcher no way to return a value to whoever called main
 _plugins: tuple[str, ...] = ()  # named on the command line
@@ -86,6 +90,14 @@ def dispatch(arguments: list[str]) -> int:
             do=f"{did_you_mean(first, list(COMMANDS))}`optrun --help` shows examples",
         )
     flags = [argument for argument in arguments if argument.startswith("-")]
+    keys = {argument.lstrip("+").split("=")[0] for argument in arguments}
+    if {"lr", "optimizer.lr"} <= keys:
+        raise ConfigError(
+            "optimizer.lr",
+            "...",
+            allowed="one of lr and optimizer.lr, which are the same number",
+            do="give lr=... alone",
+        )
     prepared(arguments)
     if any(flag.split("=")[0] in HYDRA_FLAGS for flag in flags):
         return by_hydra_main(arguments)
@@ -93,21 +105,19 @@ def dispatch(arguments: list[str]) -> int:
 
 
 def shown(arguments: list[str]) -> int:
-    """`optrun list [ROOM [CHOICE]]` and `optrun --help`."""
-    import shutil
-
-    from runner import menu
-
+    """`optrun list [ROOM] [CHOICE] [--config-dir DIR]` and `optrun --help`."""
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
-    command, *names = arguments
+    command, *words = arguments
     if command == "help":
-        print(menu.help_page(width))
-    elif not names:
-        print(menu.overview(width))
-    elif len(names) == 1:
-        print(menu.room(names[0], width))
-    else:
-        print(menu.choice(names[0], names[1], width))
+        print(menu.help_page(width, colour))
+        return 0
+    directory = None
+    if "--config-dir" in words:
+        at = words.index("--config-dir")
+        directory = Path(existing_folder(words[at + 1] if at + 1 < len(words) else ""))
+        del words[at : at + 2]
+    print(menu.listing(words, width, colour, directory))
     return 0
 
 
@@ -124,9 +134,10 @@ def with_folder(command: str, arguments: list[str]) -> int:
         )
     from runner import job
     from runner.sweep import launch
+    from runner.sweep.base import is_sweep
 
     path, plugins = Path(folders[0]), plugin_names(others)
-    if launch.is_sweep(path):
+    if is_sweep(path):
         return launch.resume(path, plugins, screen()) if command == "resume" else launch.redraw(path, screen())
     if command == "resume":
         return job.resume(path, plugins, screen()).exit_code
@@ -146,9 +157,10 @@ def single(arguments: list[str]) -> int:
         config = compose(name, [*lenient(overrides), *search], return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         path = Path(str(config.hydra.run.dir))
-    from runner import job
+    from runner import build, job
 
-    return job.start(task(config), plugin_names(overrides), path, spelled(arguments), screen()).exit_code
+    run = build.from_hydra(task(config), plugin_names(overrides))
+    return job.start(run, path, spelled(arguments), screen()).exit_code
 
 
 def by_hydra_main(arguments: list[str]) -> int:
@@ -162,15 +174,16 @@ def by_hydra_main(arguments: list[str]) -> int:
     def application(config: DictConfig) -> None:  # reached through launchers other than the house's, one job each
         from hydra.core.hydra_config import HydraConfig
 
-        from runner import job
+        from runner import build, job
 
         path = Path(HydraConfig.get().runtime.output_dir)
-        result = job.start(config, _plugins, path, spelled(arguments), screen())
+        result = job.start(build.from_hydra(config, _plugins), path, spelled(arguments), screen())
         if result.exit_code:
             raise RuntimeError(f"{path}: {result.summary['status']}: {result.summary['verdict']}")
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through, so that they end in one message and in our exit code
-    sys.argv = ["optrun", *lenient(arguments)]
+    completing = any(argument in ("-sc", "--shell-completion") for argument in arguments)
+    sys.argv = ["optrun", *(arguments if completing else lenient(arguments))]
     with translated():
         application()
     return _exit_code
@@ -192,7 +205,9 @@ def prepared(arguments: list[str]) -> None:
 
     sys.path.append(str(PACKAGE / "plugins"))
     if plugin_names(arguments):
-        sys.path.insert(0, os.getcwd())  # a console script does not look there; parts named by the user usually lie there
+        sys.path.insert(
+            0, os.getcwd()
+        )  # a console script does not look there; parts named by the user usually lie there
     OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
 
 
@@ -226,11 +241,13 @@ def lenient(arguments: list[str]) -> list[str]:
     >>> lenient(["optimizer=adam", "lrr=0.1", "+x=1", "hydra.run.dir=a", "-m"])
     ['optimizer=adam', '++lrr=0.1', '+x=1', 'hydra.run.dir=a', '-m']
     """
-    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    return [
-        f"++{a}" if re.match(r"[A-Za-z_][\w.]*=", a) and a.split("=")[0] not in groups and not a.startswith("hydra") else a
-        for a in arguments
-    ]
+    kept = {"hydra", *(path.name for path in CONF.iterdir() if path.is_dir())}
+
+    def unknown_to_hydra(argument: str) -> bool:
+        key = re.match(r"[A-Za-z_][\w.]*(?==)", argument)
+        return key is not None and key[0] not in kept and not key[0].startswith("hydra.")
+
+    return [f"++{argument}" if unknown_to_hydra(argument) else argument for argument in arguments]
 
 
 def plain(override: str) -> str:
@@ -252,10 +269,15 @@ def split_flags(arguments: list[str]) -> tuple[str | None, str, list[str]]:
     from hydra._internal.utils import get_args_parser
 
     parsed = get_args_parser().parse_args(arguments)
-    directory = os.path.abspath(parsed.config_dir) if parsed.config_dir else None
-    if directory and not os.path.isdir(directory):
-        raise ConfigError("--config-dir", parsed.config_dir, allowed="a folder with yaml files", do="name one that exists")
+    directory = existing_folder(parsed.config_dir) if parsed.config_dir else None
     return directory, parsed.config_name or "config", parsed.overrides
+
+
+def existing_folder(name: str) -> str:
+    """The absolute path of a folder that exists."""
+    if not os.path.isdir(name):
+        raise ConfigError("--config-dir", name, allowed="a folder with yaml files", do="name one that exists")
+    return os.path.abspath(name)
 
 
 def spelled(arguments: Sequence[str]) -> str:
@@ -293,5 +315,12 @@ class translated:
                 do=f"{did_you_mean(given, known)}`optrun list {group}` describes them",
             ) from None
         if isinstance(error, HydraException | OmegaConfBaseException):
-            first, *rest = [line for line in str(error).splitlines() if line.strip()]
-            raise ConfigError("", first, allowed=" ".join(rest) or "Hydra's override grammar", do="see `optrun --help`") from None
+            first, *rest = [line.replace("++", "") for line in str(error).splitlines() if line.strip()]
+            if first.startswith("Ambiguous value"):
+                given = first.split("'")[1]
+                key, _, value = given.partition("=")
+                do = f"optrun -m {given} trains one run for each; a list is {key}=[{value}]"
+                raise ConfigError(key, value, allowed="one value for one run", do=do) from None
+            raise ConfigError(
+                "", first, allowed=" ".join(rest) or "Hydra's override grammar", do="see `optrun --help`"
+            ) from None

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from runner.core.errors import (
     OptrunError,
     OutOfMemory,
 )
-from runner.plot import curves
 from runner.run import Material, Run, prepare
 from runner.screen.base import Header, Screen
 from runner.store.folder import Row, RunFolder, read_config, read_manifest, read_status, refuse_taken
@@ -44,10 +43,9 @@ class Result:
     exit_code: int
 
 
-def start(config: Any, plugins: tuple[str, ...], path: Path, command: str, screen: Screen, pictures: bool = True) -> Result:
+def start(run: Run, path: Path, command: str, screen: Screen, pictures: bool = True) -> Result:
     """Train a new run in a new folder."""
     refuse_taken(path.resolve())
-    run = build.from_hydra(config, plugins)
     with memory_errors():
         m = prepare(run)
     run = settled(run, m)
@@ -73,8 +71,8 @@ def resume(path: Path, plugins: tuple[str, ...], screen: Screen, pictures: bool 
                 what = "the data" if key == "data_sha256" else "the initial parameters"
                 raise CorruptError(f"{path}: {what} are not those that this run was started with ({key} differs)")
         for name, version in versions().items():
-            if kept["versions"].get(name) != version:
-                screen.notice(f"started with {name} {kept['versions'].get(name)}, resumed with {version}: bits may differ")
+            if (before := kept["versions"].get(name)) != version:
+                screen.notice(f"started with {name} {before}, resumed with {version}: bits may differ")
         return work(run, m, folder, screen, pictures)
 
 
@@ -87,7 +85,7 @@ def work(run: Run, m: Material, folder: RunFolder, screen: Screen, pictures: boo
     folder.conclude(summary)
     if pictures:
         try:
-            curves.draw(folder.path)
+            drawn(folder.path)
         except Exception as error:  # a picture is derived; it can be drawn again and must not fail a run
             screen.notice(f"the pictures were not drawn ({type(error).__name__}: {error}); optrun plot {folder.path}")
     screen.ended(folder.path, summary)
@@ -156,9 +154,9 @@ def memory_errors() -> Iterator[None]:
 def header(run: Run, m: Material, folder: RunFolder) -> Header:
     """What the screen says before the first epoch."""
     sizes = "/".join(str(len(part)) for part in (m.train, m.validation, m.test))
-    labels = [f"{build.label(run.dataset)} {sizes}", build.label(run.preprocess), build.label(run.architecture)]
-    labels += [f"{m.layout.size:,} parameters", build.label(run.init), build.label(run.loss), build.label(run.optimizer)]
-    labels += [f"lr {run.lr:g}", build.label(run.schedule), f"{build.label(run.sampler)} {run.sampler.size(len(m.train))}"]
+    labels = [f"{run.dataset.label} {sizes}", run.preprocess.label, run.architecture.label]
+    labels += [f"{m.layout.size:,} parameters", run.init.label, run.loss.label, run.optimizer.label]
+    labels += [f"lr {run.lr:g}", run.schedule.label, f"{run.sampler.label} {run.sampler.size(len(m.train))}"]
     threads = f"{m.threads} thread{'s' if m.threads > 1 else ''}"
     labels += [f"seed {run.seed}", f"{device.describe(m.device)}, {threads}"]
     return Header(
@@ -177,7 +175,7 @@ def manifest(run: Run, m: Material, command: str) -> dict[str, Any]:
     return {
         "title": build.title(run),
         "command": command,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": run.seed,
         "update_rule": run.optimizer.rule(run.lr),
         "equivalent_to": run.optimizer.equivalent_to(run.lr) or "none",
@@ -186,7 +184,6 @@ def manifest(run: Run, m: Material, command: str) -> dict[str, Any]:
         "rows": {"train": len(m.train), "validation": len(m.validation), "test": len(m.test)},
         "data_sha256": m.data_sha256,
         "start_sha256": m.start_sha256,
-        "preprocess": {name: np.asarray(value).tolist() for name, value in m.statistics.items()},
         "remarks": list(m.remarks),
         "device": device.describe(m.device),
         "threads": m.threads,
@@ -224,4 +221,11 @@ def redraw(path: Path) -> list[Path]:
     read_manifest(path)
     if not (path / "metrics.csv").read_text().count("\n") > 1:
         raise ConfigError("", path, allowed="a run with at least one epoch", do=f"optrun resume {path}")
+    return drawn(path)
+
+
+def drawn(path: Path) -> list[Path]:
+    """Draw the pictures of a run; imports matplotlib, for which a refused run need not wait."""
+    from runner.plot import curves
+
     return curves.draw(path)

@@ -1,7 +1,7 @@
 """A run: the frozen record of all its choices, and what is made of it before the first step.
 
-`Run` is data, equal for equal choices and the same on every machine. `prepare` reads the examples and makes the tensors;
-every fact about the data (the shape of an input, the number of classes) flows from there by value.
+`Run` is data, equal for equal choices and the same on every machine. `prepare` reads the examples and makes the
+tensors; every fact about the data (the shape of an input, the number of classes) flows from there by value.
 """
 
 from __future__ import annotations
@@ -113,8 +113,11 @@ def prepare(run: Run) -> Material:
     threads = run.threads
     if threads == "auto":
         threads = devices.threads_for(layout.size, run.sampler.size(len(tensors[0])))
+    train, validation, test = tensors
     return Material(
-        *tensors,
+        train=train,
+        validation=validation,
+        test=test,
         module=module,
         theta=theta,
         layout=layout,
@@ -128,9 +131,7 @@ def prepare(run: Run) -> Material:
     )
 
 
-def mapped(
-    run: Run, table: Table, parts: Split, device: torch.device
-) -> tuple[list[Part], Statistics, list[str]]:
+def mapped(run: Run, table: Table, parts: Split, device: torch.device) -> tuple[list[Part], Statistics, list[str]]:
     """The three parts as tensors, with the statistics that were fitted on the first of them."""
     inputs = run.preprocess.fit(table.x[parts.train])
     numbers = table.classes is None
@@ -149,7 +150,11 @@ def mapped(
         )
 
     statistics = inputs | {f"target_{name}": value for name, value in targets.items()}
-    return [part(rows) for rows in (parts.train, parts.validation, parts.test)], statistics, run.preprocess.remarks(inputs)
+    return (
+        [part(rows) for rows in (parts.train, parts.validation, parts.test)],
+        statistics,
+        run.preprocess.remarks(inputs),
+    )
 
 
 def refuse_bad_values(table: Table) -> None:

@@ -1,7 +1,7 @@
 """The one loop. Every method trains here; what differs lies in the rooms.
 
 An epoch draws its batches; a step hands the optimizer the objective on one of them; a row closes the epoch; the stop
-rule reads the rows. Everything that a later step depends on is in `State`, so a commit may happen between any two steps.
+rule reads the rows. Everything that a later step depends on is in `State`, so a commit may happen between two steps.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
             watcher.row(row)
             at.close_epoch(row, judged)
             verdict, diverged = judgement(run, rows)
-        if m.theta.isfinite().all():  # an update can overflow although its gradient was finite; keep the last good commit
+        if (
+            m.theta.isfinite().all()
+        ):  # an update can overflow although its gradient was finite; keep the last good commit
             folder.commit(at.content(None, run))
     test = evaluate(run.loss, m.objective, at.best_theta, m.test) if at.best_epoch and len(m.test) else {}
     return Ending("diverged" if diverged else "completed", verdict, at.best_epoch or None, test)
@@ -101,7 +103,11 @@ def judgement(run: Run, rows: list[Row]) -> tuple[str | None, bool]:
         return None, False
     last = rows[-1]
     where = f"in epoch {last['epoch']}, after step {last['step']}"
-    for name, words in (("train_loss", "training loss"), ("grad_norm", "norm of the gradient"), ("val_loss", "validation loss")):
+    for name, words in (
+        ("train_loss", "training loss"),
+        ("grad_norm", "norm of the gradient"),
+        ("val_loss", "validation loss"),
+    ):
         if not math.isfinite(last[name]):
             return f"the {words} became {last[name]} {where}", True
     return run.stop.verdict(rows), False
@@ -117,18 +123,18 @@ def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tenso
         return
     order = run.sampler.order(len(part), stream(run.seed, "order", epoch))
     if order is None:
-        yield from zip(part.x[done * size :].split(size), part.y[done * size :].split(size), strict=True)
+        yield from zip(torch.split(part.x[done * size :], size), torch.split(part.y[done * size :], size), strict=True)
         return
-    for rows in order[done * size :].split(size * max(1, GATHERED // size)):
+    for rows in torch.split(order[done * size :], size * max(1, GATHERED // size)):
         rows = rows.to(part.y.device)
-        yield from zip(part.x[rows].split(size), part.y[rows].split(size), strict=True)
+        yield from zip(torch.split(part.x[rows], size), torch.split(part.y[rows], size), strict=True)
 
 
 def evaluate(loss: Loss, objective: Objective, theta: Tensor, part: Part) -> dict[str, float]:
     """The loss and every metric over all examples of a part, at `theta`, dropout off."""
     sums: dict[str, float] = {}
     with objective.evaluation(theta) as network:
-        for x, y in zip(part.x.split(EVALUATED), part.y.split(EVALUATED), strict=True):
+        for x, y in zip(torch.split(part.x, EVALUATED), torch.split(part.y, EVALUATED), strict=True):
             output = network(x)
             for name, value in {"loss": loss.value(output, y), **loss.measure(output, y)}.items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(y)
@@ -190,7 +196,9 @@ class Tally:
     def means(self) -> dict[str, float]:
         """Loss and metrics over the examples, the norm of the gradient over the steps; NaN before the first step."""
         n, steps = self.examples or math.nan, self.steps or math.nan
-        return {"loss": self.loss / n, "grad_norm": self.grad_norm / steps} | {k: v / n for k, v in self.metrics.items()}
+        return {"loss": self.loss / n, "grad_norm": self.grad_norm / steps} | {
+            k: v / n for k, v in self.metrics.items()
+        }
 
 
 @dataclass

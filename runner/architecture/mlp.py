@@ -3,7 +3,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from itertools import pairwise
+from typing import Any, final
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,9 +31,14 @@ class MLP(Architecture):
     Source: Sun p. 6, with its activations on p. 7 to 10; Su, "dropout".
     """
 
-    hidden: tuple[Count, ...] = (64, 64)
+    hidden: tuple[Count, ...] = (128, 128)
     activation: Activation = "relu"
     dropout: Below1 = 0.0
+
+    @property
+    def label(self) -> str:
+        widths = "-".join(str(width) for width in self.hidden) or "without hidden units"
+        return " ".join([f"mlp {widths}", *(text for text in self.changed() if not text.startswith("hidden="))])
 
     def build(self, inputs: tuple[int, ...], outputs: int) -> nn.Module:
         widths = (math.prod(inputs), *self.hidden, outputs)
@@ -44,10 +50,10 @@ class Perceptron(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], activation: Callable[[Tensor], Tensor], rate: float) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.dropouts = nn.ModuleList(Dropout(width, rate) for width in widths[1:-1]) if rate else None
         self.activation = activation
-        self._linears = list(self.layers)  # iterating over a ModuleList would cost a microsecond a step
+        self._linears: list[Any] = list(self.layers)  # iterating over a ModuleList would cost a microsecond a step
 
     def forward(self, x: Tensor) -> Tensor:
         *hidden, last = self._linears

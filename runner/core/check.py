@@ -17,7 +17,6 @@ import dataclasses
 import math
 import types
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from runner.core.errors import ConfigError, did_you_mean, shown
@@ -41,7 +40,9 @@ class Range:
         )
 
     def __str__(self) -> str:
-        low = f"[{self.least:g}" if self.least is not None else f"({self.above:g}" if self.above is not None else "(-inf"
+        low = (
+            f"[{self.least:g}" if self.least is not None else f"({self.above:g}" if self.above is not None else "(-inf"
+        )
         high = f"{self.most:g}]" if self.most is not None else f"{self.below:g})" if self.below is not None else "inf)"
         return f"{low}, {high}"
 
@@ -72,14 +73,25 @@ class Choice:
     """
 
     def __post_init__(self) -> None:
-        hints = annotations(type(self))
+        hints = hints_of(type(self))
         for field in dataclasses.fields(self):
             given = getattr(self, field.name)
             object.__setattr__(self, field.name, checked(field.name, given, hints[field.name], default_of(field)))
 
+    @property
+    def label(self) -> str:
+        """This choice in short, for a header: its name in the menu, and the arguments that are not at their default."""
+        kind = type(self)
+        name = kind.__module__.rpartition(".")[2] if kind.__module__.startswith("runner.") else kind.__name__
+        return " ".join([name, *self.changed()])
 
-@cache
-def annotations(cls: type) -> dict[str, Any]:
+    def changed(self) -> list[str]:
+        """`name=value` for every argument that is not at its default, but for those that are choices themselves."""
+        given = {field.name: (getattr(self, field.name), default_of(field)) for field in dataclasses.fields(self)}
+        return [f"{k}={shown(v)}" for k, (v, default) in given.items() if v != default and not isinstance(v, dict)]
+
+
+def hints_of(cls: type) -> dict[str, Any]:
     """The annotation of every argument of a choice, with its `Range`."""
     return get_type_hints(cls, include_extras=True)
 
@@ -93,7 +105,7 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 
 def arguments(cls: type[Choice]) -> dict[str, tuple[Any, Any]]:
     """Name -> (annotation, default) of every argument of a choice, in the order of the dataclass."""
-    return {f.name: (annotations(cls)[f.name], default_of(f)) for f in dataclasses.fields(cls)}
+    return {f.name: (hints_of(cls)[f.name], default_of(f)) for f in dataclasses.fields(cls)}
 
 
 def only_known(cls: type[Choice], given: dict[str, Any], extra: tuple[str, ...] = ()) -> None:
@@ -181,6 +193,8 @@ def _convert_plain(given: Any, annotation: Any) -> Any:
             raise _Refused("a finite number") from None
         if not math.isfinite(number):
             raise _Refused("a finite number")
+        if number != given:
+            raise _Refused("a number that 64 bits hold exactly")
         return number
     if annotation is int and (isinstance(given, bool) or not isinstance(given, int)):
         raise _Refused("a whole number")

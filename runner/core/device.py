@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from runner.core.errors import ConfigError, did_you_mean
+from runner.core.errors import ConfigError
 
 Precision = Literal["float32", "float64"]
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
@@ -24,10 +24,7 @@ def resolve(name: str) -> torch.device:
         return torch.device(there[-1] if there[-1] != "cpu" else "cpu")
     if name in there:
         return torch.device(name)
-    known = ["auto", *there]
-    raise ConfigError(
-        "device", name, allowed=f"{', '.join(known)} on this machine", do=f"{did_you_mean(name, known)}give device=auto"
-    )
+    raise ConfigError("device", name, allowed=f"auto, {', '.join(there)} on this machine", do="give device=auto")
 
 
 def available() -> list[str]:

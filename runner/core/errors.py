@@ -63,7 +63,7 @@ class DataError(ConfigError):
 
 
 class Diverged(OptrunError):
-    """The loss or the norm of the gradient is not finite. A result, not a fault: raised before the update is applied."""
+    """The loss or the norm of the gradient is not finite: a result, not a fault, found before the update is applied."""
 
     exit_code = 3
 
@@ -120,6 +120,8 @@ def shown(value: Any) -> str:
     match value:
         case None:
             return "null"
+        case "":
+            return "''"
         case bool():
             return str(value).lower()
         case list() | tuple():
@@ -131,7 +133,7 @@ def shown(value: Any) -> str:
 
 
 def did_you_mean(given: str, known: list[str]) -> str:
-    """`, did you mean adam?` where one of the known names is close, else nothing.
+    """`did you mean adam? ` where one of the known names is close, else nothing.
 
     >>> did_you_mean("adamm", ["adam", "sgd"])
     'did you mean adam? '

@@ -43,9 +43,7 @@ class Layout:
     def views(self, vector: Tensor) -> list[Tensor]:
         """Views of `vector [..., P]`, one for each tensor, shaped `[..., *shape]`."""
         lead = vector.shape[:-1]
-        return [
-            vector.narrow(-1, slot.offset, slot.size).view(*lead, *slot.shape) for slot in self.slots
-        ]
+        return [vector.narrow(-1, slot.offset, slot.size).view((*lead, *slot.shape)) for slot in self.slots]
 
     def named(self, vector: Tensor) -> dict[str, Tensor]:
         """The same views by parameter name."""

@@ -12,9 +12,9 @@ from runner.dataset.bundled import lines
 @final
 @dataclass(frozen=True, kw_only=True)
 class Diabetes(Dataset):
-    """Predict the progress of diabetes: 442 patients, 10 measurements, the target is a number (25 to 346).
+    """Predict the progress of diabetes: 442 patients, 10 measurements, the target is a number.
 
-        x [442, 10] in the original units,  y [442] progression after one year
+        x [442, 10] in the original units,  y [442] progression after one year, 25 to 346
 
     >>> Diabetes().load().columns[:3]
     ('age', 'sex', 'bmi')

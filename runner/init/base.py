@@ -34,11 +34,7 @@ class Init(Choice, ABC):
 
     def apply(self, module: nn.Module, seed: int) -> None:
         """Overwrite every parameter of the module."""
-        norms = {
-            f"{name}.weight".lstrip(".")
-            for name, part in module.named_modules()
-            if "Norm" in type(part).__name__
-        }
+        norms = {f"{name}.weight".lstrip(".") for name, part in module.named_modules() if "Norm" in type(part).__name__}
         with torch.no_grad():
             for name, parameter in module.named_parameters():
                 if parameter.ndim >= 2:

@@ -5,9 +5,9 @@ what it needs (a gradient, or twenty), and changes theta and its own state in pl
 from the schedule, t = 1, 2, ... counts the steps. An optimizer is a frozen record of its constants; what it remembers
 lies in a separate dictionary of tensors, which is the checkpoint's business to keep.
 
-Most rules work on each element of theta by itself. These are `Elementwise`: their formula is written once for `[..., P]`,
-with constants that are floats for one run or `[..., 1]` for a row of runs. A long theta is walked in blocks, since ten
-passes over a block that stays in the cache cost less than ten passes over memory.
+Most rules work on each element of theta by itself. These are `Elementwise`: their formula is written once for
+`[..., P]`, with constants that are floats for one run or `[..., 1]` for a row of runs. A long theta is walked in
+blocks, since ten passes over a block that stays in the cache cost less than ten passes over memory.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from runner.optimizer.base import Elementwise
 @final
 @dataclass(frozen=True)
 class Momentum(Elementwise):
-    """Step along a decaying sum of past gradients, like a puck that is pushed and slowed by friction 1 - mu.
+    """Step along a decaying sum of past gradients, like a puck that friction 1 - mu slows.
 
         v     <- mu v + g
         theta <- theta - lr v

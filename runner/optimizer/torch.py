@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from runner.core.errors import ConfigError, did_you_mean
+from runner.core.errors import ConfigError, did_you_mean, shown
 from runner.core.theta import Layout
 from runner.optimizer.base import Asked, Optimizer, State
 
@@ -32,7 +32,7 @@ class Torch(Optimizer):
     Source: torch.optim.
     """
 
-    cls: type = torch.optim.SGD
+    cls: type[Any] = torch.optim.SGD
     arguments: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -50,34 +50,46 @@ class Torch(Optimizer):
                     do=f"{did_you_mean(key, names)}remove it or use one of these",
                 )
 
+    @property
+    def label(self) -> str:
+        return " ".join([self.cls.__name__, *(f"{name}={shown(value)}" for name, value in self.arguments.items())])
+
     def make(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         """The torch object; a value that it refuses becomes a `ConfigError` with its own words."""
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in self.arguments.items()}
-        if betas := plain.get("betas"):
-            plain["betas"] = tuple(float(beta) for beta in betas)  # torch refuses a mixture of int and float
         given = {"lr": lr} if "lr" in inspect.signature(self.cls).parameters else {}
         try:
-            made: torch.optim.Optimizer = self.cls(parameters, **given, **plain)
-        except (ValueError, TypeError) as error:
-            raise ConfigError("optimizer", self.named(lr), allowed=f"what {self.cls.__name__} takes", do=str(error)) from None
+            made: torch.optim.Optimizer = self.cls(parameters, **given, **self.converted())
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise ConfigError(
+                "optimizer", self.named(lr), allowed=f"what {self.cls.__name__} takes", do=str(error)
+            ) from None
         return made
+
+    def converted(self) -> dict[str, Any]:
+        """The arguments as torch wants them: tuples for lists, and in betas floats, since it refuses a mixture."""
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in self.arguments.items()}
+        if isinstance(betas := plain.get("betas"), tuple):
+            plain["betas"] = tuple(float(beta) if type(beta) is int else beta for beta in betas)
+        return plain
 
     def start(self, theta: Tensor, layout: Layout) -> State:
         parameters = [nn.Parameter(view) for view in layout.views(theta)]
-        return {"torch": self.make(parameters, lr=1.0), "parameters": parameters, "layout": layout}
+        closure = inspect.signature(self.cls.step).parameters.get("closure")
+        asks = closure is not None and closure.default is inspect.Parameter.empty
+        return {"torch": self.make(parameters, lr=1.0), "parameters": parameters, "layout": layout, "asks": asks}
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
         live: torch.optim.Optimizer = state["torch"]
         for group in live.param_groups:
             group["lr"] = lr
 
-        def closure() -> Tensor:
+        def closure() -> Any:
             value, g = objective.value_and_grad(theta)
             for parameter, view in zip(state["parameters"], state["layout"].views(g), strict=True):
                 parameter.grad = view
             return theta.new_tensor(value)
 
-        if inspect.signature(type(live).step).parameters["closure"].default is inspect.Parameter.empty:
+        if state["asks"]:
             live.step(closure)
         else:
             closure()
@@ -91,7 +103,7 @@ class Torch(Optimizer):
 
     def named(self, lr: float) -> str:
         """The call of the constructor."""
-        arguments = ", ".join(f"{name}={value!r}" for name, value in {"lr": lr, **self.arguments}.items())
+        arguments = ", ".join(f"{name}={value!r}" for name, value in {"lr": lr, **self.converted()}.items())
         module = "torch.optim" if self.cls.__module__.startswith("torch.optim.") else self.cls.__module__
         return f"{module}.{self.cls.__name__}({arguments})"
 

@@ -1,7 +1,7 @@
 """Schedules: the learning rate of each step, as a factor on the base rate `lr`.
 
-What varies is the curve. What is fixed: a schedule decides, it changes nothing; its answer is a pure function of how far
-the run is and of the rows of `metrics.csv` so far, so a resumed run needs nothing of it.
+What varies is the curve. What is fixed: a schedule decides, it changes nothing; its answer is a pure function of how
+far the run is and of the rows of `metrics.csv` so far, so a resumed run needs nothing of it.
 """
 
 from __future__ import annotations

@@ -28,4 +28,4 @@ class Staircase(Schedule):
     every: Count = 10
 
     def factor(self, at: Progress, rows: Sequence[Row]) -> float:
-        return 1 / self.divide_by ** (at.epoch // self.every)
+        return self.divide_by ** -(at.epoch // self.every)  # with 1 / ... the power would overflow, here it ends at 0

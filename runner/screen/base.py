@@ -1,7 +1,7 @@
 """Screens: what a person sees while a run works. Rows in, lines out; a screen cannot change anything.
 
-`live` draws in a terminal; `plain` prints lines, for pipes, files and CI, without control codes. Both survive a reader that
-goes away (`| head`): the run matters, its output does not.
+`live` draws in a terminal; `plain` prints lines, for pipes, files and CI, without control codes. Both survive a reader
+that goes away (`| head`): the run matters, its output does not.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class Screen(ABC):
     """Where a run is shown."""
 
     @abstractmethod
+    def say(self, text: str) -> None:
+        """A line of plain report."""
+
+    @abstractmethod
     def notice(self, text: str) -> None:
         """Something the user should know."""
 
@@ -57,9 +61,15 @@ class Screen(ABC):
     def ended(self, path: Path, summary: dict[str, Any]) -> None:
         """The run is over and its files are written."""
 
+    @abstractmethod
+    def table(self, header: list[str], cells: list[list[str]], caption: str) -> None:
+        """The ranked runs of a sweep."""
+
 
 class Silent(Screen):
     """Shows nothing: the runs of a sweep, of which the sweep says one line each."""
+
+    def say(self, text: str) -> None: ...
 
     def notice(self, text: str) -> None: ...
 
@@ -72,6 +82,8 @@ class Silent(Screen):
     def tick(self, share: float) -> None: ...
 
     def ended(self, path: Path, summary: dict[str, Any]) -> None: ...
+
+    def table(self, header: list[str], cells: list[list[str]], caption: str) -> None: ...
 
 
 def percent(name: str, value: float) -> str:

@@ -36,6 +36,9 @@ class Terminal(Screen):
         self._begun = self._drawn = 0.0
         self._share = 0.0
 
+    def say(self, text: str) -> None:
+        self.console.print(Text(text))
+
     def notice(self, text: str) -> None:
         self.console.print(Text(f"note: {text}", style="yellow"))
 
@@ -86,8 +89,8 @@ class Terminal(Screen):
             table.add_column(name, justify="right", style="bold" if name == "val_loss" else "", no_wrap=True)
         for row in self._rows:
             cells = [percent(name, row[name]) for name in names]
-            best = row is self._best
-            table.add_row(f"{'*' if best else ''}{row['epoch']}", *cells, f"{row['lr']:.3g}", style="green" if best else "")
+            mark, style = ("*", "green") if row is self._best else ("", "")
+            table.add_row(f"{mark}{row['epoch']}", *cells, f"{row['lr']:.3g}", style=style)
         if over:
             return Group(table)
         epoch = (self._rows[-1]["epoch"] if self._rows else header.done) + self._share
@@ -109,4 +112,15 @@ class Terminal(Screen):
         styles = {"completed": "green", "diverged": "red", "expected": "cyan"}
         for label, text in conclusion(path, summary):
             style = "red" if "MISSED" in text else styles.get(label, "")
-            self.console.print(Text.assemble((f"{label:<11} ", "bold " + style), (text, style if label != "files" else "")))
+            self.console.print(
+                Text.assemble((f"{label:<11} ", "bold " + style), (text, style if label != "files" else ""))
+            )
+
+    def table(self, header: list[str], cells: list[list[str]], caption: str) -> None:
+        table = Table(caption=caption, caption_justify="left")
+        for name in header:
+            table.add_column(name, justify="right", overflow="fold")
+        for row in cells:
+            style = "" if "completed" in row else "red"
+            table.add_row(*row, style=style or ("bold green" if row[0] == "1" else ""))
+        self.console.print(table)

@@ -65,6 +65,12 @@ class Plain(Screen):
         for label, text in conclusion(path, summary):
             self.say(f"{label + ':':<12} {text}")
 
+    def table(self, header: list[str], cells: list[list[str]], caption: str) -> None:
+        widths = [max(len(row[i]) for row in (header, *cells)) for i in range(len(header))]
+        for row in (header, *cells):
+            self.say("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        self.say(caption)
+
 
 def forget(out: TextIO) -> None:
     """Send what is still written to `out` nowhere: its reader is gone, and the interpreter would complain at exit."""

@@ -1,8 +1,8 @@
 """Stop rules: when a run has had enough, and why.
 
 What varies is the reason. What is fixed: a rule decides, it changes nothing; after every epoch it sees the rows of
-`metrics.csv` so far and answers with a sentence or with nothing, so that the literal rows of a test are all it needs, and
-a resumed run stops where the uninterrupted one does. Rules that may never fire are joined with the limit `epochs`.
+`metrics.csv` so far and answers with a sentence or with nothing, so that the literal rows of a test are all it needs,
+and a resumed run stops where the uninterrupted one does. Rules that may never fire are joined with the limit `epochs`.
 A NaN is never an improvement.
 """
 

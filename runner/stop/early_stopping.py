@@ -35,11 +35,12 @@ class EarlyStopping(Stop):
     def verdict(self, rows: Sequence[Row]) -> str | None:
         best, best_epoch, waited = math.inf, 0, 0
         for epoch, row in enumerate(rows, start=1):
-            if row["val_loss"] < best - self.min_delta:
+            if math.isfinite(row["val_loss"]) and row["val_loss"] < best - self.min_delta:
                 best, best_epoch, waited = row["val_loss"], epoch, 0
             else:
                 waited += 1
         if waited < self.patience:
             return None
         best_was = f"the best was {best:.6g} in epoch {best_epoch}" if best_epoch else "it was never finite"
-        return f"no improvement of val_loss for {waited} epochs; {best_was}"
+        word = "epoch" if waited == 1 else "epochs"
+        return f"no improvement of val_loss for {waited} {word}; {best_was}"

@@ -4,8 +4,8 @@
     header   JSON: the tree, in which a tensor stands as {"tensor": [dtype, shape, offset, bytes]}
     data     the bytes of the tensors, little-endian, one after the other
 
-torch does not notice flipped bits in its own files, and its safe loader refuses what optimizers keep. Here every byte is
-under the hash, and nothing that is read can be more than a number, a text, a list, a dictionary or a tensor.
+torch does not notice flipped bits in its own files, and its safe loader refuses what optimizers keep. Here every byte
+is under the hash, and nothing that is read can be more than a number, a text, a list, a dictionary or a tensor.
 """
 
 from __future__ import annotations

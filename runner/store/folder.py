@@ -18,6 +18,7 @@ from runner.store.base import FORMAT, disk, read_json, sync_folder, write_all, w
 
 Row = dict[str, float]
 
+WHOLE = ("epoch", "step", "examples")  # the columns of metrics.csv that are counts
 TIMING = ("epoch", "time_s", "epoch_s", "examples_per_s")
 LEAST_S = 1.0  # between two commits that nobody asked for
 SHARE = 20  # a commit that takes c seconds is due again after 20 c, so writing stays under 5 percent of the time
@@ -38,6 +39,7 @@ class RunFolder:
         self.restored: dict[str, Any] | None = None
         self.notices: list[str] = []
         self._lock = lock
+        self._run = read_manifest(path)["sha256"]  # every commit names the run that it belongs to
         self._metrics = Lines(path / "metrics.csv")
         self._timing = Lines(path / "timing.csv")
         self._number = 0
@@ -63,7 +65,9 @@ class RunFolder:
             with disk(path, "make the run folder"):
                 config_sha256 = hashlib.sha256(config.encode()).hexdigest()
                 write_whole(staging / "config.yaml", config.encode())
-                write_json(staging / "manifest.json", sealed({"format": FORMAT, "config_sha256": config_sha256} | manifest))
+                write_json(
+                    staging / "manifest.json", sealed({"format": FORMAT, "config_sha256": config_sha256} | manifest)
+                )
                 write_json(staging / "summary.json", {"status": "running"})
                 write_whole(staging / "metrics.csv", (",".join(columns) + "\n").encode())
                 write_whole(staging / "timing.csv", (",".join(TIMING) + "\n").encode())
@@ -90,7 +94,10 @@ class RunFolder:
         read_manifest(path)
         lock = locked(path)
         try:
-            with disk(path / "metrics.csv", "read"), open(path / "metrics.csv", encoding="ascii", errors="replace") as file:
+            with (
+                disk(path / "metrics.csv", "read"),
+                open(path / "metrics.csv", encoding="ascii", errors="replace") as file,
+            ):
                 columns = file.readline().strip().split(",")
             folder = cls(path, lock, columns)
             folder._restore()
@@ -101,18 +108,19 @@ class RunFolder:
 
     def _restore(self) -> None:
         found = checkpoint.newest(self.path / "checkpoint")
-        if found is None:
-            header = len(",".join(self.columns)) + 1
-            kept = {"metrics": [header, None], "timing": [len(",".join(TIMING)) + 1, None], "elapsed_s": 0.0}
+        if found is None:  # cut off before its first commit: it starts again, from the same seed
+            self._metrics.cut(len(",".join(self.columns)) + 1, None)
+            self._timing.cut(len(",".join(TIMING)) + 1, None)
         else:
             content, file, self.notices = found
-            self._number = int(file.stem)
-            self.restored, kept = content["content"], content["folder"]
-            if kept["run"] != read_manifest(self.path)["config_sha256"]:
+            kept = content["folder"]
+            if kept["run"] != self._run:
                 raise CorruptError(f"{file} belongs to another run")
-        self._elapsed_before = kept["elapsed_s"]
-        self._metrics.cut(*kept["metrics"])
-        self._timing.cut(*kept["timing"])
+            self._number = int(file.stem)
+            self._elapsed_before = kept["elapsed_s"]
+            self._metrics.cut(*kept["metrics"])
+            self._timing.cut(*kept["timing"])
+            self.restored = content["content"]
         self.rows = read_rows(self.path / "metrics.csv")
 
     def append(self, row: Row, epoch_s: float, examples: int) -> None:
@@ -137,7 +145,7 @@ class RunFolder:
         for lines in (self._metrics, self._timing):
             lines.sync()
         kept = {
-            "run": read_manifest(self.path)["config_sha256"],
+            "run": self._run,
             "metrics": [self._metrics.length, self._metrics.sha256],
             "timing": [self._timing.length, self._timing.sha256],
             "elapsed_s": self.elapsed_s,
@@ -217,7 +225,7 @@ def read_rows(path: Path) -> list[Row]:
     for number, line in enumerate(lines, start=2):
         cells = line.split(",")
         try:
-            values = [int(cell) if name in ("epoch", "step", "examples") else float(cell) for name, cell in zip(columns, cells, strict=True)]
+            values = [int(cell) if name in WHOLE else float(cell) for name, cell in zip(columns, cells, strict=True)]
         except ValueError:
             raise CorruptError(f"{path}, line {number}: {line[:80]!r} does not fit the header") from None
         rows.append(dict(zip(columns, values, strict=True)))
@@ -276,9 +284,14 @@ def in_use(path: Path) -> bool:
     return False
 
 
-def sealed(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A manifest with the hash of itself."""
-    return manifest | {"sha256": _seal(manifest)}
+def sealed(content: dict[str, Any]) -> dict[str, Any]:
+    """A dictionary for a JSON file, with the hash of itself."""
+    return content | {"sha256": _seal(content)}
+
+
+def unsealed(content: dict[str, Any]) -> bool:
+    """Whether a sealed dictionary is as it was written."""
+    return content.get("sha256") == _seal(content)
 
 
 def _seal(manifest: dict[str, Any]) -> str:
@@ -290,12 +303,15 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a run folder; refuses folders without a run, of a later format, or with a changed manifest."""
     if not is_run(path):
         raise ConfigError(
-            "", path, allowed="the folder of a run or of a sweep", do="name a folder that optrun made, as in outputs/..."
+            "",
+            path,
+            allowed="the folder of a run or of a sweep",
+            do="name a folder that optrun made, as in outputs/...",
         )
     manifest = read_json(path / "manifest.json")
     if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
         raise CorruptError(f"{path} has format {manifest.get('format')}; this optrun reads formats up to {FORMAT}")
-    if manifest.get("sha256") != _seal(manifest):
+    if not unsealed(manifest):
         raise CorruptError(f"{path / 'manifest.json'} was changed or damaged since it was written")
     return manifest
 
@@ -306,7 +322,9 @@ def read_config(path: Path) -> str:
     with disk(path / "config.yaml", "read"):
         data = (path / "config.yaml").read_bytes()
     if hashlib.sha256(data).hexdigest() != manifest["config_sha256"]:
-        raise CorruptError(f"{path / 'config.yaml'} was changed since the run started; start a new run for another choice")
+        raise CorruptError(
+            f"{path / 'config.yaml'} was changed since the run started; start a new run for another choice"
+        )
     return data.decode()
 
 

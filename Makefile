@@ -1,0 +1,56 @@
+# make help lists the targets. Everything runs in .venv, made from pinned versions on first use.
+# make itself answers 2 for every failure and prints the program's own code ("Error 8"); call .venv/bin/optrun for that.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+export PIP_CONSTRAINT := .constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run sweep list test check lint types bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@echo '  ARGS="..." are passed on: make run ARGS="optimizer=sgd lr=0.1"'
+
+run: ARGS ?= optimizer=adam lr=1e-3
+run: .venv/run  ## one run: optrun optimizer=adam lr=1e-3
+	@$(BIN)/optrun $(ARGS)
+
+sweep: ARGS ?= lr=0.1,0.03,0.01
+sweep: .venv/run  ## one run for each value: optrun -m lr=0.1,0.03,0.01
+	@$(BIN)/optrun -m $(ARGS)
+
+list: .venv/run  ## what can be chosen
+	@$(BIN)/optrun list $(ARGS)
+
+test: .venv/dev  ## the tests, and every example in the documentation
+	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+
+check: lint types test  ## what CI runs: lint, types, tests
+
+lint: .venv/dev  ## style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/dev  ## static types
+	@$(BIN)/mypy
+
+bench: .venv/dev  ## speed, as ratios against plain PyTorch
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+clean:  ## remove .venv, caches and builds; runs in outputs/ stay
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/run: pyproject.toml .constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "optrun needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
+	@echo "making .venv with pinned versions (once)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install torch==2.13.0
+	@$(PIP) install -e .
+	@touch $@
+
+.venv/dev: .venv/run
+	@$(PIP) install -e '.[dev]'
+	@touch $@

@@ -1,0 +1,23 @@
+"""What there is to choose, as text: `optrun list` and `optrun --help`.
+
+All of it is read from the source of the rooms and from conf/ when it is asked for, so it cannot go stale, and without
+importing the rooms, so it is there at once.
+
+    docstring   a docstring in its parts
+    source      a class in its parts, by `ast`
+    catalogue   rooms, choices, arguments, plain keys
+    text        paragraphs and columns in a given width
+    pages       `optrun list`
+    help        `optrun --help`
+"""
+
+from __future__ import annotations
+
+from runner.menu.catalogue import Argument, Entry, Key, Own, Room, conf_dir, own, plain_keys, rooms
+from runner.menu.help import help_page
+from runner.menu.pages import choice, listing, overview, room
+
+__all__ = [
+    "Argument", "Entry", "Key", "Own", "Room", "choice", "conf_dir", "help_page", "listing", "overview", "own",
+    "plain_keys", "room", "rooms",
+]  # fmt: skip

@@ -1,0 +1,68 @@
+"""`optrun --help`: the page for a person who sees the program for the first time."""
+
+from __future__ import annotations
+
+from runner.menu.catalogue import Room, plain_keys, rooms
+from runner.menu.text import bold, columns, fitted, joined, paragraph
+
+INTRO = (
+    "optrun trains neural networks to compare how they are trained. One command chooses the data, the network, the "
+    "optimizer, the schedule and when to stop, and leaves a folder with the numbers of every epoch, the curves as "
+    "pictures, and all that is needed to repeat or resume the run."
+)
+EXAMPLES = (
+    ("optrun optimizer=adam lr=1e-3", "one run"),
+    ("optrun -m lr=0.1,0.03,0.01", "with -m one run for each value"),
+    ("optrun -m optimizer=sgd,momentum,adam lr=0.1,0.01 'seed=range(3)'", "a grid of 18 runs, ranked on validation"),
+    ("optrun resume outputs/RUN", "goes on where a run or a sweep was cut off"),
+    ("optrun plot outputs/RUN", "draws its pictures again"),
+)
+CHOICES = "Choices, as optimizer=sgd (* is the default); arguments, as optimizer.mu=0.9"
+RESULTS = (
+    "Each run leaves a folder in outputs/, or in hydra.run.dir=DIR, with metrics.csv (a row per epoch), "
+    "curves.png and .svg, summary.json (with the test result), config.yaml and manifest.json, timing.csv and "
+    "checkpoint/. With -m, hydra.sweep.dir=DIR holds the folders of all runs, with sweep.json, sweep.csv and sweep.png."
+)
+EXIT_CODES = (
+    "0 ok, 1 unexpected, 2 bad configuration or data, 3 diverged, 4 disk, 5 locked, 6 corrupt, 7 out of memory, "
+    "8 an expectation missed, 130 interrupted, 143 terminated."
+)
+FURTHER = (
+    ("optrun list [ROOM] [CHOICE]", "formula, arguments, source of a choice"),
+    ("optrun optimizer=sgd --cfg job", "the configuration, without a run"),
+    ("optrun --hydra-help", "the flags of Hydra, which reads all this"),
+    ('eval "$(optrun -sc install=bash)"', "tab completion, in bash or zsh"),
+    ("optrun -sc install=fish | source", "the same in fish"),
+)
+LEFT = 38  # a column that holds all commands but the grid
+
+
+def help_page(width: int = 80, colour: bool = False) -> str:
+    """What the program does, how to ask for it, and what comes out."""
+    width = fitted(width)
+    choices = [(place.name, ", ".join(marked(name, place) for name in place.names)) for place in rooms()]
+    keys = [(f"{key.name}={default(key.default)}", key.meaning) for key in plain_keys()]
+    sections = (
+        ("Examples", columns(EXAMPLES, width, LEFT)),
+        (CHOICES, columns(choices, width, left=16)),
+        ("Plain keys, with their defaults", columns(keys, width, left=21)),
+        ("Results", paragraph(RESULTS, width, indent=2)),
+        ("Exit codes", paragraph(EXIT_CODES, width, indent=2)),
+        ("Further", columns(FURTHER, width, LEFT)),
+    )
+    lines = paragraph(INTRO, width)
+    for title, body in sections:
+        lines += ["", *(bold(line, colour) for line in paragraph(title, width)), *body]
+    return joined(lines)
+
+
+def marked(name: str, place: Room) -> str:
+    return f"{name}*" if name == place.default else name
+
+
+def default(text: str) -> str:
+    """A default as it is in the file, except for the one that the default optimizer brings."""
+    if text != "${optimizer.lr}":
+        return text
+    optimizer = next(place for place in rooms() if place.name == "optimizer")
+    return optimizer[optimizer.default].lr
