@@ -136,6 +136,7 @@ def with_folder(command: str, arguments: list[str]) -> int:
     from runner.sweep import launch
     from runner.sweep.base import is_sweep
 
+    prepared(others)
     path, plugins = Path(folders[0]), plugin_names(others)
     if is_sweep(path):
         return launch.resume(path, plugins, screen()) if command == "resume" else launch.redraw(path, screen())

@@ -127,9 +127,8 @@ def checked(key: str, given: Any, annotation: Any, default: Any = dataclasses.MI
         return _convert(given, annotation)
     except _Refused as refused:
         hint = "" if default is dataclasses.MISSING else f"; the default is {shown(default)}"
-        raise ConfigError(
-            key, given, allowed=spelled(annotation), do=f"give {key}=... {refused.wanted}{hint}"
-        ) from None
+        do = f"give {key}=... {refused.wanted}{hint}"
+        raise ConfigError(key, "''" if given == "" else given, allowed=spelled(annotation), do=do) from None
 
 
 class _Refused(Exception):
@@ -158,6 +157,8 @@ def _convert(given: Any, annotation: Any) -> Any:
         return given
     if origin in (tuple, list):
         return _convert_sequence(given, parts)
+    if origin is type:
+        return _convert_plain(given, type)
     if origin is dict:
         if not isinstance(given, dict):
             raise _Refused("a mapping {name: value}")

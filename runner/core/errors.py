@@ -120,8 +120,6 @@ def shown(value: Any) -> str:
     match value:
         case None:
             return "null"
-        case "":
-            return "''"
         case bool():
             return str(value).lower()
         case list() | tuple():

@@ -11,7 +11,9 @@ from runner.probe.base import Observation, Probe
 class NoProbe(Probe):
     """Measure nothing beyond the losses, the metrics and the gradient norm.
 
-    no further column
+        no further column
+
+    Costs nothing.
     """
 
     @property

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner.core.errors import CorruptError
+from runner.core.errors import CorruptError, DiskError
 from runner.store.base import disk, sync_folder, write_all
 
 MAGIC = b"optrun-checkpoint 1 "
@@ -58,7 +58,7 @@ def write(folder: Path, number: int, content: dict[str, Any]) -> Path:
 
 def stored(folder: Path) -> list[Path]:
     """The commits in a folder, newest first."""
-    return sorted(folder.glob("*.ckpt"), reverse=True)
+    return sorted(folder.glob("[0-9]" * 8 + ".ckpt"), reverse=True)
 
 
 def newest(folder: Path) -> tuple[dict[str, Any], Path, list[str]] | None:
@@ -70,7 +70,7 @@ def newest(folder: Path) -> tuple[dict[str, Any], Path, list[str]] | None:
     for path in stored(folder):
         try:
             return read(path), path, notices
-        except CorruptError as error:
+        except (CorruptError, DiskError) as error:
             notices.append(str(error))
     if notices:
         raise CorruptError("; ".join(notices) + ": no commit of this run can be used")
@@ -109,6 +109,9 @@ def decode(data: bytes) -> dict[str, Any]:
     # The head line is not under the hash, so its number is held against the writer's spelling of it.
     if length != b"%d" % int(length) or not 0 < int(length) <= len(body):
         raise ValueError("its header has an impossible length")
+    # A longer header would end in spaces out of the data, which JSON does not mind; a shorter one is never whole.
+    if body[int(length) - 1 : int(length)] != b"}":
+        raise ValueError("its header does not end where it says")
     tree = json.loads(body[: int(length)])
     content = _unpack(tree, memoryview(body)[int(length) :])
     if not isinstance(content, dict):
@@ -120,11 +123,16 @@ def _pack(value: Any, chunks: list[bytes]) -> Any:
     match value:
         case Tensor():
             plain = value.detach().cpu().contiguous()
+            if plain.dtype not in DTYPES.values():
+                raise TypeError(f"a tensor of {plain.dtype} cannot be kept in a checkpoint")
             raw = plain.reshape(-1).view(torch.uint8).numpy().tobytes()
             offset = sum(len(chunk) for chunk in chunks)
             chunks.append(raw)
             return {"tensor": [str(plain.dtype).removeprefix("torch."), list(plain.shape), offset, len(raw)]}
         case dict():
+            for key in value:
+                if not isinstance(key, str | int | float | None):
+                    raise TypeError(f"a {type(key).__name__} as a key cannot be kept in a checkpoint")
             return {"dict": [[key, _pack(item, chunks)] for key, item in value.items()]}
         case list() | tuple():
             return {"list" if isinstance(value, list) else "tuple": [_pack(item, chunks) for item in value]}

@@ -20,7 +20,9 @@ Row = dict[str, float]
 
 WHOLE = ("epoch", "step", "examples")  # the columns of metrics.csv that are counts
 TIMING = ("epoch", "time_s", "epoch_s", "examples_per_s")
+STATUSES = ("running", "completed", "diverged", "interrupted", "failed")
 LEAST_S = 1.0  # between two commits that nobody asked for
+PATIENCE_S = (0.01, 0.04)  # for a lock: `in_use` holds it for some microseconds to ask whether it is free
 SHARE = 20  # a commit that takes c seconds is due again after 20 c, so writing stays under 5 percent of the time
 
 
@@ -55,32 +57,31 @@ class RunFolder:
         """
         path = path.resolve()
         refuse_taken(path)
-        staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with disk(path, "make the run folder"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(staging, ignore_errors=True)
-            (staging / "checkpoint").mkdir(parents=True)
-        lock = locked(staging)
+        # A random name: in two containers that share a disk, two processes may have one number.
+        staging = path.with_name(f".claim.{os.urandom(6).hex()}.tmp")
+        lock = None
         try:
             with disk(path, "make the run folder"):
+                (staging / "checkpoint").mkdir(parents=True)
+                lock = locked(staging)
                 config_sha256 = hashlib.sha256(config.encode()).hexdigest()
                 write_whole(staging / "config.yaml", config.encode())
-                write_json(
-                    staging / "manifest.json", sealed({"format": FORMAT, "config_sha256": config_sha256} | manifest)
-                )
+                about = {"format": FORMAT, "config_sha256": config_sha256, "columns": list(columns)}
+                write_json(staging / "manifest.json", sealed(about | manifest))
                 write_json(staging / "summary.json", {"status": "running"})
                 write_whole(staging / "metrics.csv", (",".join(columns) + "\n").encode())
                 write_whole(staging / "timing.csv", (",".join(TIMING) + "\n").encode())
                 sync_folder(staging)
-            try:
-                os.rename(staging, path)
-            except OSError:
-                refuse_taken(path)  # somebody was faster
-                raise
-            sync_folder(path.parent)
+                try:
+                    os.rename(staging, path)
+                except OSError:
+                    refuse_taken(path)  # somebody was faster
+                    raise
+                sync_folder(path.parent)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
             raise
         return cls(path, lock, columns)
 
@@ -91,14 +92,9 @@ class RunFolder:
         Raises `LockedError` where a live process has it, `CorruptError` where its files do not fit together.
         """
         path = path.resolve()
-        read_manifest(path)
+        columns = read_manifest(path)["columns"]
         lock = locked(path)
         try:
-            with (
-                disk(path / "metrics.csv", "read"),
-                open(path / "metrics.csv", encoding="ascii", errors="replace") as file,
-            ):
-                columns = file.readline().strip().split(",")
             folder = cls(path, lock, columns)
             folder._restore()
         except BaseException:
@@ -107,10 +103,14 @@ class RunFolder:
         return folder
 
     def _restore(self) -> None:
+        for left in (*self.path.glob(".*.tmp"), *self.path.glob("checkpoint/.*.tmp")):  # by a process that was killed
+            with disk(left, "remove"):
+                left.unlink()
         found = checkpoint.newest(self.path / "checkpoint")
         if found is None:  # cut off before its first commit: it starts again, from the same seed
-            self._metrics.cut(len(",".join(self.columns)) + 1, None)
-            self._timing.cut(len(",".join(TIMING)) + 1, None)
+            for lines, names in ((self._metrics, self.columns), (self._timing, TIMING)):
+                header = (",".join(names) + "\n").encode()
+                lines.cut(len(header), hashlib.sha256(header).hexdigest())
         else:
             content, file, self.notices = found
             kept = content["folder"]
@@ -142,6 +142,7 @@ class RunFolder:
     def commit(self, content: dict[str, Any]) -> None:
         """Make all rows so far and `content` durable."""
         begun = time.monotonic()
+        self._refuse_replaced()
         for lines in (self._metrics, self._timing):
             lines.sync()
         kept = {
@@ -157,7 +158,14 @@ class RunFolder:
 
     def conclude(self, summary: dict[str, Any]) -> None:
         """Replace summary.json."""
+        self._refuse_replaced()
         write_json(self.path / "summary.json", summary)
+
+    def _refuse_replaced(self) -> None:
+        """Refuse to write into a folder that somebody else has made at the same path in the meantime."""
+        with disk(self.path, "write to"):
+            if not os.path.samestat(os.stat(self.path / ".lock"), os.fstat(self._lock)):
+                raise OSError(0, "it was replaced by another folder while this run was using it")
 
     def __enter__(self) -> RunFolder:
         return self
@@ -190,13 +198,13 @@ class Lines:
         self._hash.update(data)
         self.length += len(data)
 
-    def cut(self, length: int, sha256: str | None) -> None:
+    def cut(self, length: int, sha256: str) -> None:
         """Drop what lies behind `length`; `CorruptError` where what stays is not what was committed."""
         with disk(self.path, "read"):
             self._file.seek(0)
             kept = self._file.read(length) or b""
         self._hash = hashlib.sha256(kept)
-        if len(kept) < length or (sha256 is not None and self.sha256 != sha256):
+        if self.sha256 != sha256:
             raise CorruptError(f"{self.path} does not hold what was committed; it was changed or damaged since")
         with disk(self.path, "cut"):
             os.ftruncate(self._file.fileno(), length)
@@ -239,15 +247,20 @@ def is_run(path: Path) -> bool:
 
 def refuse_taken(path: Path) -> None:
     """Refuse a path where a new run folder cannot appear."""
-    if is_run(path):
-        os.close(locked(path))
+    with disk(path, "make the run folder"):
+        # In this order: a run that appears in between is seen as a run.
+        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+        run = is_run(path)
+    if run and in_use(path):
+        raise LockedError(in_use_by(path))
+    if run:
         raise ConfigError(
             "hydra.run.dir",
             path,
             allowed="a new or an empty folder; this one holds a run",
             do=f"optrun resume {path} continues it; for another run choose a new folder",
         )
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    if taken:
         raise ConfigError(
             "hydra.run.dir", path, allowed="a new or an empty folder; something else is there", do="choose a new folder"
         )
@@ -259,14 +272,27 @@ def locked(path: Path) -> int:
     with disk(file, "lock"):
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
+            for patience in (*PATIENCE_S, None):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if patience is None:
+                        raise LockedError(in_use_by(path)) from None
+                    time.sleep(patience)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BaseException:
             os.close(descriptor)
-            raise LockedError(f"{path} is in use by process {owner or 'unknown'}; wait for it or stop it") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            raise
     return descriptor
+
+
+def in_use_by(path: Path) -> str:
+    """Who holds the folder's lock, as a message."""
+    with disk(path / ".lock", "read"):
+        owner = (path / ".lock").read_bytes()[:64].decode("ascii", "replace").strip()
+    return f"{path} is in use by process {owner or 'unknown'}; wait for it or stop it"
 
 
 def in_use(path: Path) -> bool:
@@ -331,6 +357,9 @@ def read_config(path: Path) -> str:
 def read_status(path: Path) -> dict[str, Any]:
     """The summary of a run; a run that says `running` without a live process was killed, which is `interrupted`."""
     summary = read_json(path / "summary.json")
-    if summary.get("status") == "running" and not in_use(path):
+    status, verdict = summary.get("status"), summary.get("verdict", "")
+    if status not in STATUSES or not isinstance(verdict, str) or (status != "running" and not verdict):
+        raise CorruptError(f"{path / 'summary.json'} was changed or damaged since it was written")
+    if status == "running" and not in_use(path):
         summary |= {"status": "interrupted", "verdict": "the process was killed"}
     return summary

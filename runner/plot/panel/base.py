@@ -1,0 +1,266 @@
+"""Panels of a sweep: its runs, grouped and coloured once, so that all panels of a slide speak of the same lines.
+
+What varies is the panel: `together` has the curves, and next to it stands one comparison, chosen by the axes that are
+no seed:
+
+    two or more numbers   `heat`      the best validation loss in cells; further axes at their best
+    one number            `against`   best and final validation loss against it, one line a group
+    no number             `ranking`   dots, the best on top
+
+What is fixed: runs that differ in nothing but a seed are one *setting*; settings that share the values of the colour
+axes are a *group*, shown in one colour. The mean of a setting is taken over the runs that did not diverge, and every
+one that did is a cross: a mean that hides them would recommend the learning rate just below the cliff. A setting with
+a diverged seed is never its group's best while there is one without.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+
+from runner.plot.base import VALIDATION, Values
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart, without their yellow and with a black and a
+# purple; each with a dash and a marker of its own, for grey paper.
+STYLES: tuple[tuple[str, Any, str], ...] = (
+    ("#222222", "solid", "o"),
+    ("#0072b2", (0, (5, 1.5)), "s"),
+    ("#d55e00", "solid", "^"),
+    ("#56b4e9", "solid", "D"),
+    ("#009e73", (0, (6, 1.5, 1.5, 1.5)), "v"),
+    ("#cc79a7", "solid", "p"),
+    ("#e69f00", (0, (5, 1.5)), "*"),
+    ("#7b3294", (0, (2, 1)), "h"),
+)
+# The place in this list is the style, in every figure; where two meet (8 apart), the later one moves on.
+OPTIMIZERS = (
+    "sgd", "momentum", "adam", "nesterov", "adagrad", "rmsprop", "adamw", "muon",
+    "newton_cg", "lbfgs", "nadam", "adadelta", "amsgrad", "kfac", "shampoo", "lion",
+)  # fmt: skip
+MOST = len(STYLES)  # groups with a style and a line in the legend; the rest is grey
+NUMBERS = 5  # of a long axis of numbers that the legend names, and the best one
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: where it stands on the axes, its numbers, and its validation losses by epoch (finite ones only)."""
+
+    values: dict[str, str]
+    status: str
+    best: float
+    final: float
+    epochs: Values
+    losses: Values
+    lost_in: float | None  # the epoch of the divergence
+
+    @property
+    def lost(self) -> bool:
+        return self.status == "diverged" or math.isinf(self.best)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The runs that differ in nothing but a seed; `values` are those of the axes that vary."""
+
+    values: dict[str, str]
+    jobs: tuple[Job, ...]
+
+    @cached_property
+    def kept(self) -> tuple[Job, ...]:
+        return tuple(job for job in self.jobs if not job.lost and math.isfinite(job.best))
+
+    @property
+    def lost(self) -> int:
+        return sum(job.lost for job in self.jobs)
+
+    @property
+    def best(self) -> float:
+        """Mean best validation loss of the runs that did not diverge; NaN if there is none."""
+        return _mean([job.best for job in self.kept])
+
+    @property
+    def final(self) -> float:
+        return _mean([job.final for job in self.kept if math.isfinite(job.final)])
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        return (not self.kept, self.lost > 0, self.best if self.kept else math.inf)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The settings that share the values of the colour axes."""
+
+    label: str
+    colour: Any
+    dash: Any
+    marker: str
+    settings: tuple[Setting, ...]
+    named: bool
+
+    @cached_property
+    def champion(self) -> Setting:
+        return min(self.settings, key=lambda setting: setting.rank)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is read of a sweep folder."""
+
+    title: str
+    axes: tuple[str, ...]
+    jobs: tuple[Job, ...]
+
+    def values(self, axis: str) -> list[str]:
+        """The values of an axis: numbers from small to large, words in the order of the sweep."""
+        found = list(dict.fromkeys(job.values[axis] for job in self.jobs))
+        return sorted(found, key=float) if all(map(_is_number, found)) else found
+
+    @cached_property
+    def seeds(self) -> tuple[str, ...]:
+        return tuple(axis for axis in self.axes if short(axis).endswith("seed"))
+
+    @cached_property
+    def live(self) -> tuple[str, ...]:
+        """The axes that vary and are no seed."""
+        return tuple(axis for axis in self.axes if axis not in self.seeds and len(self.values(axis)) > 1)
+
+    @cached_property
+    def numeric(self) -> tuple[str, ...]:
+        """The live axes that are numbers, the learning rate first, then those with most values."""
+        found = [axis for axis in self.live if all(map(_is_number, self.values(axis)))]
+        return tuple(sorted(found, key=lambda axis: (short(axis) != "lr", -len(self.values(axis)))))
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The live axes that are not numbers, the optimizer first."""
+        return tuple(sorted((a for a in self.live if a not in self.numeric), key=lambda a: short(a) != "optimizer"))
+
+    @cached_property
+    def settings(self) -> tuple[Setting, ...]:
+        held: dict[tuple[str, ...], list[Job]] = {}
+        for job in self.jobs:
+            held.setdefault(tuple(job.values[axis] for axis in self.live), []).append(job)
+        return tuple(Setting(dict(zip(self.live, key, strict=True)), tuple(jobs)) for key, jobs in held.items())
+
+    @cached_property
+    def colour_axes(self) -> tuple[str, ...]:
+        """All axes of words together if that makes few groups, else the first of them, else the first number."""
+        together = {tuple(setting.values[axis] for axis in self.words) for setting in self.settings}
+        return self.words if 1 < len(together) <= MOST else self.words[:1] or self.numeric[:1]
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """From the best to the worst; groups of numbers in the order of the numbers."""
+        held: dict[tuple[str, ...], list[Setting]] = {}
+        for setting in self.settings:
+            held.setdefault(tuple(setting.values[axis] for axis in self.colour_axes), []).append(setting)
+        if self.colour_axes and not self.words:
+            keys = sorted(held, key=lambda key: float(key[0]))
+        else:
+            keys = sorted(held, key=lambda key: min(setting.rank for setting in held[key]))
+        styles, named = self._styles(keys), self._named(keys)
+        return tuple(
+            Group(self._label(key), *styles.get(key, ("#b5b5b5", "solid", "o")), tuple(held[key]), key in named)
+            for key in keys
+        )
+
+    def _named(self, keys: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
+        if self.words or len(keys) <= MOST:
+            return set(keys[:MOST])
+        winner = min(self.settings, key=lambda setting: setting.rank)
+        ends = {keys[round(at)] for at in np.linspace(0, len(keys) - 1, NUMBERS)}
+        return ends | {tuple(winner.values[axis] for axis in self.colour_axes)}
+
+    def _styles(self, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[Any, Any, str]]:
+        if not self.colour_axes:
+            return {(): (VALIDATION, "solid", "o")}
+        if not self.words:  # dark to light; the yellow end of the map cannot be seen on white
+            shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.84, len(keys)))
+            return {
+                key: (to_hex(shade), "solid", STYLES[at % MOST][2])
+                for at, (key, shade) in enumerate(zip(keys, shades, strict=True))
+            }
+        shown = keys[:MOST]
+        first = [word for word in self.values(self.colour_axes[0]) if any(key[0] == word for key in shown)]
+        slots = style_slots(first)
+        styles = {}
+        for word in first:
+            same = sorted(key for key in shown if key[0] == word)
+            colour, dash, marker = STYLES[slots[word]]
+            for at, key in enumerate(same):  # further axes of words: lighter, with another dash and marker
+                _, other_dash, other_marker = STYLES[(slots[word] + at) % MOST]
+                shade = _lighter(colour, 0.6 * at / max(len(same) - 1, 1))
+                styles[key] = (shade, other_dash, other_marker) if at else (colour, dash, marker)
+        return styles
+
+    def _label(self, key: tuple[str, ...]) -> str:
+        if not self.words:
+            return " ".join((short(self.colour_axes[0]), key[0])) if key else "validation"
+        return ", ".join(key)
+
+
+def style_slots(words: Sequence[str]) -> dict[str, int]:
+    """The place in `STYLES` of each word: a known optimizer's own one if it is free, else the next that is.
+
+    >>> style_slots(["mine", "adam", "sgd"])
+    {'sgd': 0, 'adam': 2, 'mine': 1}
+    """
+    slots: dict[str, int] = {}
+    known = [word for word in OPTIMIZERS if word in words]
+    for word in [*known, *(word for word in words if word not in known)]:
+        wish = OPTIMIZERS.index(word) if word in known else 0
+        free = [at for at in range(wish, wish + MOST) if at % MOST not in slots.values()]
+        slots[word] = free[0] % MOST
+    return slots
+
+
+def together(setting: Setting) -> tuple[Values, Values, Values, Values]:
+    """Epochs, mean, lowest and highest validation loss over the epochs that all runs have; the diverged ones count
+    only where there is no other."""
+    jobs = [job for job in setting.kept or setting.jobs if len(job.epochs)]
+    if not jobs:
+        return (np.empty(0),) * 4
+    x: Values = reduce(np.intersect1d, [job.epochs for job in jobs])
+    stack = np.array([job.losses[np.isin(job.epochs, x)] for job in jobs])
+    return x, stack.mean(axis=0), stack.min(axis=0), stack.max(axis=0)
+
+
+def cross(axes: Axes, x: float, height: float, colour: Any) -> None:
+    axes.plot(
+        [x], [height], transform=axes.get_xaxis_transform(), marker="x", ms=7, mew=2.2, color=colour, zorder=5,
+        clip_on=False,
+    )  # fmt: skip
+
+
+def _is_number(text: str) -> bool:
+    return math.isfinite(number_in(text))
+
+
+def number_in(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+def short(axis: str) -> str:
+    """`optimizer.beta1` is `beta1`."""
+    return axis.rpartition(".")[2]
+
+
+def _lighter(colour: str, share: float) -> str:
+    red, green, blue = (channel + (1 - channel) * share for channel in to_rgb(colour))
+    return to_hex((red, green, blue))
