@@ -1,0 +1,179 @@
+"""What makes no sense is refused before any training: exit code 2, one message, no folder, no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+
+KEYS = (
+    "dataset, preprocess, sampler, architecture, init, loss, optimizer, schedule, stop, probe, "
+    "lr, batch_size, epochs, seed, device, threads, precision, plugins, expect"
+)
+ABOVE_0 = "a number in (0, inf)"
+FROM_1 = "a whole number in [1, inf)"
+IN_RANGE = "a value in that range"
+
+REFUSED = {
+    "lr=nan": ("lr=nan", ABOVE_0, "give lr=... a finite number; the default is 0.001"),
+    "lr=inf": ("lr=inf", ABOVE_0, "give lr=... a finite number; the default is 0.001"),
+    "lr=-1": ("lr=-1", ABOVE_0, f"give lr=... {IN_RANGE}; the default is 0.001"),
+    "lr=0": ("lr=0", ABOVE_0, f"give lr=... {IN_RANGE}; the default is 0.001"),
+    "lr=True": ("lr=true", ABOVE_0, "give lr=... a number; the default is 0.001"),
+    "lr=abc": ("lr=abc", ABOVE_0, "give lr=... a number; the default is 0.001"),
+    "lr=1e400": ("lr=inf", ABOVE_0, "give lr=... a finite number; the default is 0.001"),
+    "lr=": ("lr=''", ABOVE_0, "give lr=... a number; the default is 0.001"),
+    "lr=null": ("lr=null", "a value", "give lr=...; `optrun --help` lists the choices"),
+    "lr=0.1,0.2": (
+        "lr=0.1,0.2",
+        "one value for one run",
+        "optrun -m lr=0.1,0.2 trains one run for each; a list is lr=[0.1,0.2]",
+    ),
+    "lrr=0.1": ("lrr=0.1", f"the keys {KEYS}", "did you mean lr? `optrun --help` lists them"),
+    "+lrr=0.1": ("lrr=0.1", f"the keys {KEYS}", "did you mean lr? `optrun --help` lists them"),
+    "epochs=0": ("epochs=0", FROM_1, f"give epochs=... {IN_RANGE}"),
+    "epochs=2.5": ("epochs=2.5", FROM_1, "give epochs=... a whole number"),
+    "batch_size=0": ("batch_size=0", FROM_1, f"give batch_size=... {IN_RANGE}"),
+    "seed=-1": ("seed=-1", "a whole number in [0, inf)", f"give seed=... {IN_RANGE}"),
+    "seed=1e3": ("seed=1000.0", "a whole number in [0, inf)", "give seed=... a whole number"),
+    "threads=0": ("threads=0", f"{FROM_1} or auto", "give threads=... one of these"),
+    "precision=float16": (
+        "precision=float16",
+        "float32 | float64",
+        "give precision=... one of these (did you mean float64?)",
+    ),
+    "optimizer=adamm": (
+        "optimizer=adamm",
+        "adam, momentum, sgd, torch",
+        "did you mean adam? `optrun list optimizer` describes them",
+    ),
+    "optimizer=torch": (
+        "optimizer._target_=???",
+        "the dotted path of a class, a kind of Optimizer",
+        "choose one from `optrun list optimizer`, or give optimizer._target_=torch.optim.Adagrad, say",
+    ),
+    "optimizer.betas=[0.9,1.0]": (
+        "optimizer.betas=[0.9,1.0]",
+        "[a number in [0, 1), a number in [0, 1)]",
+        f"give optimizer.betas=... {IN_RANGE}; the default is [0.9,0.999]",
+    ),
+    "optimizer.betas=[0.9]": (
+        "optimizer.betas=[0.9]",
+        "[a number in [0, 1), a number in [0, 1)]",
+        "give optimizer.betas=... a list of 2 values; the default is [0.9,0.999]",
+    ),
+    "optimizer.epsilon=1": (
+        "optimizer.epsilon=1",
+        "the arguments of Adam: betas, eps",
+        "did you mean eps? remove it or use one of these",
+    ),
+    "device=tpu": ("device=tpu", "auto, cpu on this machine", "give device=auto"),
+    "device=cuda": ("device=cuda", "auto, cpu on this machine", "give device=auto"),
+    "architecture.hidden=[0]": (
+        "architecture.hidden=[0]",
+        f"a list of values, each {FROM_1}",
+        f"give architecture.hidden=... {IN_RANGE}; the default is [128,128]",
+    ),
+    "architecture.activation=rellu": (
+        "architecture.activation=rellu",
+        "relu | tanh | sigmoid | leaky_relu | identity",
+        "give architecture.activation=... one of these (did you mean relu?); the default is relu",
+    ),
+    "stop.rules.early_stopping.patience=0": (
+        "stop.rules.early_stopping.patience=0",
+        FROM_1,
+        f"give stop.rules.early_stopping.patience=... {IN_RANGE}; the default is 10",
+    ),
+    "dataset=csv": ("dataset.path=???", "the name of a CSV file", "give dataset.path=FILE"),
+    "loss=mse": (
+        "loss=mse",
+        "targets that are numbers; the targets of this data set are 10 classes",
+        "choose loss=cross_entropy, or a data set with numbers",
+    ),
+    "dataset=diabetes": (
+        "loss=cross_entropy",
+        "targets in classes; the targets of this data set are numbers",
+        "choose loss=mse, or a data set with classes",
+    ),
+    "expect.val_acc=0.9": (
+        "expect.val_acc=0.9",
+        "one of val_loss, val_accuracy, test_loss, test_accuracy",
+        "did you mean val_accuracy? name one of these",
+    ),
+    "lr=${foo}": ("lr", "a value, or ${key} of a key that exists", "Interpolation key 'foo' not found"),
+    "rezume": (
+        "rezume",
+        "key=value, or one of list, resume, plot, help",
+        "did you mean resume? `optrun --help` shows examples",
+    ),
+}
+HIDDEN_FROM = [
+    "optimizer._target_=os.system",
+    "optimizer._target_=torch.load",
+    "optimizer._target_=builtins.open",
+    "optimizer._target_=torch.hub.load",
+    "optimizer._target_=runner.cli.main",
+    "optimizer._target_=runner.optimizer.base.torch",
+    "optimizer._target_=runner.optimizer.base.Optimizer",
+    "optimizer._target_=torch.optim.lr_scheduler.StepLR",
+    "optimizer._target_=torch.optim.sgd._use_grad_for_differentiable",
+    "dataset._target_=runner.optimizer.adam.Adam",
+    "architecture._target_=torch.nn.Linear",
+    "stop.rules.epochs._target_=os.system",
+]
+
+
+@pytest.mark.parametrize("argument", REFUSED)
+def test_a_refusal_says_what_was_given_what_is_allowed_and_what_to_do(argument: str, call: Call, tmp_path: Path) -> None:
+    if argument.startswith("device=cuda"):
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("this machine has a GPU, so device=cuda is allowed")
+    given, allowed, do = REFUSED[argument]
+    answer = call(argument)
+    assert answer.err == f"optrun: {given} is refused\n  allowed: {allowed}\n  do this: {do}\n"
+    assert (answer.code, answer.out) == (2, "")
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("argument", HIDDEN_FROM)
+def test_a_yaml_cannot_reach_a_class_outside_the_allow_list(argument: str, call: Call, tmp_path: Path) -> None:
+    answer = call(argument)
+    key, _, target = argument.partition("=")
+    assert answer.err.startswith(f"optrun: {key}={target} is refused\n  allowed: a class ")
+    assert (answer.code, answer.out) == (2, "")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_module_outside_the_allow_list_is_not_even_imported(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "canary.py").write_text("raise SystemExit('imported')\n")
+    assert call("optimizer._target_=canary.Optimizer").code == 2
+
+
+def test_plugins_can_only_be_named_on_the_command_line(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "canary.py").write_text("raise SystemExit('imported')\n")
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "mine.yaml").write_text("# @package _global_\nplugins: [canary]\n")
+    answer = call("--config-dir", "conf", "+mine@_global_=mine", "optimizer._target_=canary.Optimizer")
+    assert answer.code == 2
+    assert "imported" not in answer.err
+
+
+def test_lr_and_optimizer_lr_are_the_same_number_and_may_not_both_be_given(call: Call) -> None:
+    answer = call("lr=0.1", "optimizer.lr=0.2")
+    assert answer.err == (
+        "optrun: optimizer.lr=... is refused\n"
+        "  allowed: one of lr and optimizer.lr, which are the same number\n"
+        "  do this: give lr=... alone\n"
+    )
+
+
+def test_an_integer_beta_is_a_number(call: Call) -> None:
+    answer = call("optimizer.betas=[0,0.999]", "epochs=1", "architecture.hidden=[4]")
+    assert answer.code == 0, answer.err
+
+
+def test_an_unknown_config_dir_is_refused(call: Call) -> None:
+    assert call("--config-dir", "nowhere", "optimizer=mine").err.startswith("optrun: --config-dir=nowhere is refused")
