@@ -50,7 +50,7 @@ class ConfigError(OptrunError):
 
     def under(self, parent: str) -> ConfigError:
         """The same refusal seen from one level up: `betas` becomes `optimizer.betas`."""
-        error = ConfigError("", None, allowed="", do="")
+        error = type(self)("", None, allowed="", do="")
         inner = self.refusal
         do = inner.do.replace(f"{inner.key}=", f"{parent}.{inner.key}=") if inner.key else inner.do
         error.refusal = replace(inner, key=f"{parent}.{inner.key}" if inner.key else parent, do=do)

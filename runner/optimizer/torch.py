@@ -112,5 +112,10 @@ class Torch(Optimizer):
 
     def restored(self, state: State, saved: Mapping[str, Any]) -> State:
         # load_state_dict keeps the tensors it is given, and two loads of one dictionary would share them.
-        state["torch"].load_state_dict(deepcopy(dict(saved)))
+        kept = deepcopy(dict(saved))
+        state["torch"].load_state_dict(kept)
+        # It also casts them to the dtype of the parameters, but NAdam's factors are float32 whatever the parameters are.
+        for index, memory in kept.get("state", {}).items():
+            if isinstance(index, int):  # of one parameter; what belongs to all of them has a name and is not cast
+                state["torch"].state[state["parameters"][index]].update(memory)
         return state

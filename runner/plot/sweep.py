@@ -131,8 +131,8 @@ def _entry(sweep: Sweep, group: Group) -> str:
 
 
 def _notes(sweep: Sweep) -> list[tuple[str, str]]:
-    counts = Counter(job.status or "not started" for job in sweep.jobs)
-    told = ", ".join(f"{count} {status}{' (×)' if status == 'diverged' else ''}" for status, count in counts.most_common())
+    counts = Counter(job.status or "not started" for job in sweep.jobs).most_common()
+    told = ", ".join(f"{count} {status}{' (×)' if status == 'diverged' else ''}" for status, count in counts)
     notes = [f"{len(sweep.jobs)} run{'s' if len(sweep.jobs) != 1 else ''}: {told}" if sweep.jobs else "no run yet"]
     notes += [
         f"{short(axis)} {sweep.values(axis)[0]}"

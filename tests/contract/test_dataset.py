@@ -1,0 +1,108 @@
+"""The exam of every data set: whatever lies in runner/dataset is examined."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from runner.core.check import arguments, checked
+from runner.dataset.base import Dataset
+
+ROOT = Path(__file__).parents[2]
+ROOM = "dataset"
+NAMES = sorted(
+    path.stem for path in (ROOT / "runner" / ROOM).glob("*.py") if path.stem not in ("__init__", "base", "bundled")
+)
+NUMBERS = "a,b,kind\n" + "".join(f"{i},{i * i % 7},{'xyz'[i % 3]}\n" for i in range(30))
+
+
+def choice(name: str) -> type[Dataset]:
+    """The one choice that a file of the room defines."""
+    module = importlib.import_module(f"runner.{ROOM}.{name}")
+    own = [item for item in vars(module).values() if isinstance(item, type) and item.__module__ == module.__name__]
+    (cls,) = [item for item in own if issubclass(item, Dataset)]
+    return cls
+
+
+def made(name: str, tmp_path: Path, **given: Any) -> Dataset:
+    """The choice with its defaults; one that reads a file is given one."""
+    cls = choice(name)
+    if "path" in arguments(cls):
+        (tmp_path / "data.csv").write_text(NUMBERS)
+        given["path"] = str(tmp_path / "data.csv")
+    return cls(**given)
+
+
+def test_every_yaml_belongs_to_a_file_and_every_file_has_one() -> None:
+    assert sorted(path.stem for path in (ROOT / "conf" / ROOM).glob("*.yaml")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestDataset:
+    def test_its_yaml_names_the_class_and_every_argument_with_its_default(self, name: str) -> None:
+        cls = choice(name)
+        given = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / ROOM / f"{name}.yaml"), resolve=False)
+        assert isinstance(given, dict)
+        assert given.pop("_target_") == f"{cls.__module__}.{cls.__qualname__}"
+        assert set(given) == set(arguments(cls))
+        for key, (annotation, default) in arguments(cls).items():
+            follows = given[key] == "???" or str(given[key]).startswith("${")
+            assert follows or checked(key, given[key], annotation) == default
+
+    def test_its_yaml_begins_with_what_it_is(self, name: str) -> None:
+        first, *_ = (ROOT / "conf" / ROOM / f"{name}.yaml").read_text().splitlines()
+        assert first.startswith("# ")
+        assert 10 <= len(first) <= 100
+
+    def test_its_docstring_begins_with_one_sentence(self, name: str) -> None:
+        first, blank, *_ = (choice(name).__doc__ or "").splitlines()
+        assert first[0].isupper()
+        assert first.endswith(".")
+        assert ". " not in first
+        assert not blank
+
+    def test_its_docstring_explains_every_argument_of_its_own_and_gives_an_example(self, name: str) -> None:
+        text = choice(name).__doc__ or ""
+        for argument in set(arguments(choice(name))) - set(arguments(Dataset)):
+            assert f"    {argument}: " in text
+        assert ">>> " in text
+        assert "    Source: " in text
+
+    def test_it_is_a_final_frozen_record(self, name: str, tmp_path: Path) -> None:
+        assert getattr(choice(name), "__final__", False)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            made(name, tmp_path).test = 0.5  # type: ignore[misc]
+
+    def test_its_table_is_whole(self, name: str, tmp_path: Path) -> None:
+        table = made(name, tmp_path).load()
+        assert table.x.dtype == np.float64
+        assert np.isfinite(table.x).all()
+        assert np.isfinite(table.y).all()
+        assert table.y.shape == (len(table.x),)
+        if table.classes is None:
+            assert table.y.dtype == np.float64
+        else:
+            assert table.y.dtype == np.int64
+            assert set(table.y) == set(range(len(table.classes)))
+            assert len(set(table.classes)) == len(table.classes)
+        if table.columns is not None:
+            assert table.x.shape[1:] == (len(table.columns),)
+            assert len(set(table.columns)) == len(table.columns)
+
+    def test_loading_twice_gives_the_same_bytes(self, name: str, tmp_path: Path) -> None:
+        assert made(name, tmp_path).load().sha256 == made(name, tmp_path).load().sha256
+
+    def test_its_division_is_complete_and_drawn_by_split_seed_alone(self, name: str, tmp_path: Path) -> None:
+        table = made(name, tmp_path).load()
+        one, same, other = (made(name, tmp_path, split_seed=seed).split(table) for seed in (0, 0, 1))
+        rows = np.concatenate([one.train, one.validation, one.test])
+        assert sorted(rows) == list(range(len(table.y)))
+        assert np.array_equal(one.train, same.train)
+        assert np.array_equal(one.test, same.test)
+        assert not np.array_equal(one.test, other.test)

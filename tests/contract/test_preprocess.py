@@ -1,0 +1,116 @@
+"""The exam of every preprocessing: whatever lies in runner/preprocess is examined."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from runner.core.check import arguments, checked
+from runner.preprocess.base import Preprocess
+
+ROOT = Path(__file__).parents[2]
+ROOM = "preprocess"
+NAMES = sorted(path.stem for path in (ROOT / "runner" / ROOM).glob("*.py") if path.stem not in ("__init__", "base"))
+
+CONSTANT = 2
+INPUTS = np.random.default_rng(0).normal(3.0, 2.0, (40, 5))  # more rows than columns, in no special position
+INPUTS[:, CONSTANT] = 0.3
+
+
+def choice(name: str) -> type[Preprocess]:
+    """The one choice that a file of the room defines."""
+    module = importlib.import_module(f"runner.{ROOM}.{name}")
+    own = [item for item in vars(module).values() if isinstance(item, type) and item.__module__ == module.__name__]
+    (cls,) = [item for item in own if issubclass(item, Preprocess)]
+    return cls
+
+
+def test_every_yaml_belongs_to_a_file_and_every_file_has_one() -> None:
+    assert sorted(path.stem for path in (ROOT / "conf" / ROOM).glob("*.yaml")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestPreprocess:
+    def test_its_yaml_names_the_class_and_every_argument_with_its_default(self, name: str) -> None:
+        cls = choice(name)
+        given = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / ROOM / f"{name}.yaml"), resolve=False)
+        assert isinstance(given, dict)
+        assert given.pop("_target_") == f"{cls.__module__}.{cls.__qualname__}"
+        assert set(given) == set(arguments(cls))
+        for key, (annotation, default) in arguments(cls).items():
+            follows = given[key] == "???" or str(given[key]).startswith("${")
+            assert follows or checked(key, given[key], annotation) == default
+
+    def test_its_yaml_begins_with_what_it_is(self, name: str) -> None:
+        first, *_ = (ROOT / "conf" / ROOM / f"{name}.yaml").read_text().splitlines()
+        assert first.startswith("# ")
+        assert 10 <= len(first) <= 100
+
+    def test_its_docstring_begins_with_one_sentence(self, name: str) -> None:
+        first, blank, *_ = (choice(name).__doc__ or "").splitlines()
+        assert first[0].isupper()
+        assert first.endswith(".")
+        assert ". " not in first
+        assert not blank
+
+    def test_its_docstring_explains_every_argument_and_gives_an_example(self, name: str) -> None:
+        text = choice(name).__doc__ or ""
+        for argument in arguments(choice(name)):
+            assert f"    {argument}: " in text
+        assert ">>> " in text
+
+    def test_it_is_a_final_frozen_record(self, name: str) -> None:
+        assert getattr(choice(name), "__final__", False)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            choice(name)().new = 1  # type: ignore[attr-defined]
+
+    def test_fitting_and_mapping_leave_the_inputs_as_they_are(self, name: str) -> None:
+        x = INPUTS.copy()
+        made = choice(name)()
+        made.transform(x, made.fit(x))
+        assert x.tobytes() == INPUTS.tobytes()
+
+    def test_it_keeps_the_shape_and_gives_finite_float64(self, name: str) -> None:
+        made = choice(name)()
+        statistics = made.fit(INPUTS)
+        for rows in (INPUTS, INPUTS[:1]):
+            mapped = made.transform(rows, statistics)
+            assert mapped.shape == rows.shape
+            assert mapped.dtype == np.float64
+            assert np.isfinite(mapped).all()
+
+    def test_a_row_is_mapped_in_the_same_way_whatever_lies_beside_it(self, name: str) -> None:
+        made = choice(name)()
+        statistics = made.fit(INPUTS)
+        alone = np.concatenate([made.transform(INPUTS[i : i + 1], statistics) for i in range(len(INPUTS))])
+        # a matrix product may add up in another order for another number of rows
+        np.testing.assert_allclose(alone, made.transform(INPUTS, statistics), rtol=1e-12, atol=1e-12)
+
+    def test_two_fits_are_equal_in_every_bit(self, name: str) -> None:
+        one, two = choice(name)().fit(INPUTS), choice(name)().fit(INPUTS.copy())
+        assert one.keys() == two.keys()
+        assert all(one[key].tobytes() == two[key].tobytes() for key in one)
+
+    def test_a_column_that_is_constant_in_training_and_differs_later_stays_bounded(self, name: str) -> None:
+        made = choice(name)()
+        later = INPUTS.copy()
+        later[:, CONSTANT] += 1.0
+        # a step of 1 may be given another unit, but is not divided by rounding noise
+        assert np.abs(made.transform(later, made.fit(INPUTS))).max() < 1e6
+
+    def test_targets_keep_their_shape_and_order(self, name: str) -> None:
+        made = choice(name)()
+        y = np.array([3.0, 1.0, 2.0])
+        mapped = made.transform_target(y, made.fit_target(y))
+        assert mapped.shape == (3,)
+        assert np.argsort(mapped).tolist() == [1, 2, 0]
+
+    def test_remarks_are_sentences(self, name: str) -> None:
+        made = choice(name)()
+        remarks = made.remarks(made.fit(INPUTS))
+        assert all(isinstance(remark, str) and 10 < len(remark) < 120 and "\n" not in remark for remark in remarks)
