@@ -86,9 +86,8 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
             watcher.row(row)
             at.close_epoch(row, judged)
             verdict, diverged = judgement(run, rows)
-        if (
-            m.theta.isfinite().all()
-        ):  # an update can overflow although its gradient was finite; keep the last good commit
+        # An update can overflow although its gradient was finite: then the last good commit stays.
+        if m.theta.isfinite().all():
             folder.commit(at.content(None, run))
     test = evaluate(run.loss, m.objective, at.best_theta, m.test) if at.best_epoch and len(m.test) else {}
     return Ending("diverged" if diverged else "completed", verdict, at.best_epoch or None, test)

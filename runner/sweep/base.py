@@ -148,7 +148,7 @@ def write_table(path: Path, rows: Iterable[Row], varied: Iterable[str], metrics:
     numbers += [f"{kind}_val_{name}" for name in metrics for kind in ("best", "final")]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["job", "dir", *varied, "status", "epochs", "best_epoch", *numbers, "verdict"])
+    writer.writerow(["job", "dir", *varied, "status", "epochs_done", "best_epoch", *numbers, "verdict"])
     for row in sorted(rows, key=lambda row: row.job.number):
         cells: list[Any] = [row.job.number, row.job.folder, *(row.values[key] for key in varied), row.status]
         cells += [_cell(row.epochs), _cell(row.best_epoch), *(_cell(row.number(name)) for name in numbers), row.verdict]

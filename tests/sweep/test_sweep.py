@@ -48,7 +48,7 @@ def test_a_row_has_the_numbers_of_its_run(call: Call, tmp_path: Path) -> None:  
         assert row["best_val_loss"] == best["val_loss"]
         assert row["best_val_accuracy"] == best["val_accuracy"]
         assert row["final_train_loss"] == epochs[-1]["train_loss"]
-        assert (row["status"], row["epochs"], row["best_epoch"]) == ("completed", "2", best["epoch"])
+        assert (row["status"], row["epochs_done"], row["best_epoch"]) == ("completed", "2", best["epoch"])
 
 
 def test_a_run_of_a_sweep_gives_the_numbers_that_it_gives_alone(call: Call, tmp_path: Path) -> None:  # noqa: F811

@@ -235,6 +235,7 @@ def together(setting: Setting) -> tuple[Values, Values, Values, Values]:
 
 
 def cross(axes: Axes, x: float, height: float, colour: Any) -> None:
+    """A diverged run, at a share of the panel's height."""
     axes.plot(
         [x], [height], transform=axes.get_xaxis_transform(), marker="x", ms=7, mew=2.2, color=colour, zorder=5,
         clip_on=False,
@@ -246,6 +247,7 @@ def _is_number(text: str) -> bool:
 
 
 def number_in(text: str) -> float:
+    """The number that a text is, NaN if it is none."""
     try:
         return float(text)
     except ValueError:
