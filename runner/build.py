@@ -105,8 +105,7 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
     name = checked("device", config.get("device", "auto"), str)
     device.resolve(name)
     parts = {room: choice(room, config[room], role, plugins) for room, role in ROOMS.items()}
-    if parts["stop"].limit is None:  # type: ignore[attr-defined]
-        parts["stop"] = AnyOf(rules={"epochs": Epochs(epochs), "rule": parts["stop"]})  # type: ignore[dict-item]
+    parts["stop"] = bounded(parts["stop"], epochs)
     made = Run(
         **parts,  # type: ignore[arg-type]
         lr=lr,
@@ -119,6 +118,14 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
     )
     refuse_unknown_expectations(made)
     return made
+
+
+def bounded(stop: Choice, epochs: int) -> Stop:
+    """A stop rule that surely stops after `epochs`: it joined with that limit, where it may go on for longer."""
+    assert isinstance(stop, Stop)
+    if stop.limit is not None and stop.limit <= epochs:
+        return stop
+    return AnyOf(rules={"epochs": Epochs(epochs), "rule": stop})
 
 
 def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) -> Choice:

@@ -37,7 +37,12 @@ def test_the_wheel_works_from_another_folder(wheel: Path, tmp_path: Path) -> Non
     (tmp_path / "elsewhere").mkdir()
 
     def optrun(*arguments: str) -> str:
-        command = [sys.executable, "-c", "import runner, sys; from runner.cli import main; sys.exit(main())", *arguments]
+        command = [
+            sys.executable,
+            "-c",
+            "import runner, sys; from runner.cli import main; sys.exit(main())",
+            *arguments,
+        ]
         environment = {**os.environ, "PYTHONPATH": str(site)}
         done = subprocess.run(command, cwd=tmp_path / "elsewhere", env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

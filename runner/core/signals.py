@@ -27,7 +27,7 @@ class Signals:
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
             for number in HEEDED:
-                # What is ignored stays ignored: nohup, or a shell's background job. None: a handler not set from Python.
+                # What is ignored stays ignored: nohup, a shell's background job. None: a handler not set from Python.
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._note)
         return self

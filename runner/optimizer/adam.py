@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from runner.core.check import Below1, Positive
 from runner.linalg.vector import add_product_, add_quotient_, sqrt
@@ -43,6 +45,18 @@ class Adam(Elementwise):
         # m^ / (sqrt(s^) + eps) = c/(1 - beta1^t) * m / (sqrt(s) + c eps), c = sqrt(1 - beta2^t): one pass less
         c = sqrt(1 - beta2**t)
         add_quotient_(theta, -lr * c / (1 - beta1**t), m, s.sqrt().add_(c * self.eps))
+
+    def update_long(self, theta: Tensor, g: Tensor, state: dict[str, Tensor], lr: float, t: int) -> None:
+        """torch's kernel of one pass: 0.4 ms for a million elements, the formula in blocks 1.0."""
+        if isinstance(lr, Tensor):  # a row of runs, each with its own constants
+            super().update_long(theta, g, state, lr, t)
+            return
+        beta1, beta2 = self.betas
+        before = torch.tensor(float(t - 1), device=theta.device)  # the kernel counts the step itself
+        adam(
+            [theta], [g], [state["m"]], [state["s"]], [], [before],
+            lr=lr, beta1=beta1, beta2=beta2, eps=self.eps, weight_decay=0.0, amsgrad=False, maximize=False, fused=True,
+        )  # fmt: skip
 
     def rule(self, lr: float) -> str:
         beta1, beta2 = self.betas

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from runner.core.check import Below1
-from runner.linalg.vector import add_scaled_
+from runner.linalg.vector import add_scaled_, decay_add_
 from runner.optimizer.base import Elementwise
 
 
@@ -36,7 +36,7 @@ class Momentum(Elementwise):
     mu: Below1 = 0.9
 
     def update(self, theta: Tensor, g: Tensor, state: dict[str, Tensor], lr: float, t: int) -> None:
-        v = state["v"].mul_(self.mu).add_(g)
+        v = decay_add_(state["v"], self.mu, g)
         add_scaled_(theta, -lr, v)
 
     def rule(self, lr: float) -> str:

@@ -114,7 +114,7 @@ class Torch(Optimizer):
         # load_state_dict keeps the tensors it is given, and two loads of one dictionary would share them.
         kept = deepcopy(dict(saved))
         state["torch"].load_state_dict(kept)
-        # It also casts them to the dtype of the parameters, but NAdam's factors are float32 whatever the parameters are.
+        # It also casts them to the dtype of the parameters, but a factor of NAdam is float32 beside any of them.
         for index, memory in kept.get("state", {}).items():
             if isinstance(index, int):  # of one parameter; what belongs to all of them has a name and is not cast
                 state["torch"].state[state["parameters"][index]].update(memory)

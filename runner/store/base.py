@@ -53,7 +53,7 @@ def write_whole(path: Path, data: bytes) -> None:
             raise
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """`os.write` until everything is written; the system may take less at a time."""
     view = memoryview(data)
     while view:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from runner import build, job
 from runner.core.errors import (
@@ -25,6 +23,9 @@ from runner.screen.base import Screen, Silent, percent, shortest
 from runner.store.base import disk
 from runner.store.folder import is_run, locked, read_status
 from runner.sweep.base import Job, Row, axes, is_sweep, ranked, read_jobs, row_from, row_of, write_jobs, write_table
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 ENDED = ("completed", "diverged")
 SHOWN = 20  # rows of the ranked table on the screen; all of them are in sweep.csv

@@ -126,7 +126,9 @@ HIDDEN_FROM = [
 
 
 @pytest.mark.parametrize("argument", REFUSED)
-def test_a_refusal_says_what_was_given_what_is_allowed_and_what_to_do(argument: str, call: Call, tmp_path: Path) -> None:
+def test_a_refusal_says_what_was_given_what_is_allowed_and_what_to_do(
+    argument: str, call: Call, tmp_path: Path
+) -> None:
     if argument.startswith("device=cuda"):
         torch = pytest.importorskip("torch")
         if torch.cuda.is_available():

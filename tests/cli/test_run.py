@@ -263,3 +263,8 @@ def test_python_m_runner_equals_optrun(tmp_path: Path) -> None:
         for command in ([str(script)], [sys.executable, "-m", "runner"])
     ]
     assert answers[0] == answers[1]
+
+
+def test_the_limit_on_epochs_holds_whatever_the_stop_rule_allows(call: Call, tmp_path: Path) -> None:
+    call(*TINY, "stop=epochs", "stop.epochs=50")
+    assert len(rows(only_folder(tmp_path))) == 2

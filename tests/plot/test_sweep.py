@@ -29,7 +29,7 @@ AGAINST = "validation loss:  ● best   ○ final"
 def folder(at: Path, axes: dict[str, list[str]], level: Level, epochs: int = 3, title: str = "digits · mlp") -> Path:
     """A sweep whose run falls from level + 2 to level; it diverges after its first epoch where the level is infinite,
     and fails without a row where it is NaN."""
-    table, jobs = [["job", "dir", *axes, "status", "epochs", "best_val_loss", "final_val_loss", "verdict"]], []
+    table, jobs = [["job", "dir", *axes, "status", "epochs_done", "best_val_loss", "final_val_loss", "verdict"]], []
     for job, combination in enumerate(itertools.product(*axes.values())):
         values = dict(zip(axes, combination, strict=True))
         end = level(values)

@@ -1,0 +1,219 @@
+"""Any optimizer that is written for torch."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from runner.core.errors import ConfigError
+from runner.core.objective import Objective
+from runner.core.theta import adopt
+from runner.optimizer.base import State
+from runner.optimizer.torch import Torch
+from runner.store.checkpoint import decode, encode
+from tests.optimizer.problems import Quadratic, apart, batches, descend, flat, network, trained, trained_by_hand
+
+O = torch.optim  # noqa: E741
+CLASSES: list[tuple[type[O.Optimizer], dict[str, Any]]] = [
+    (O.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+    (O.Adam, {"betas": [0, 0.999]}),
+    (O.AdamW, {"amsgrad": True}),
+    (O.Adagrad, {"lr_decay": 0.1, "initial_accumulator_value": 0.1}),
+    (O.RMSprop, {"centered": True, "momentum": 0.9}),
+    (O.NAdam, {}),
+    (O.RAdam, {}),
+    (O.Adadelta, {}),
+    (O.Adamax, {}),
+    (O.ASGD, {}),
+    (O.Rprop, {}),
+    (O.Adafactor, {}),
+    (O.LBFGS, {"history_size": 5, "max_iter": 4}),
+    (O.LBFGS, {"line_search_fn": "strong_wolfe", "max_iter": 5}),
+]
+each_class = pytest.mark.parametrize(
+    ("cls", "arguments"), CLASSES, ids=[" ".join([cls.__name__, *map(str, a)]) for cls, a in CLASSES]
+)
+
+
+def rates(t: int) -> float:
+    return 0.05 / t
+
+
+def plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    return arguments | ({"betas": (0.0, 0.999)} if "betas" in arguments else {})
+
+
+def test_every_optimizer_of_torch_that_fits_any_network_is_tried_here() -> None:
+    there = {name for name in dir(O) if isinstance(getattr(O, name), type)} - {"Optimizer"}
+    # SparseAdam takes sparse gradients alone, Muon matrices alone.
+    assert {cls.__name__ for cls, _ in CLASSES} == there - {"SparseAdam", "Muon"}
+
+
+# The same kernels in the same order; only the addresses of the tensors differ, and with them at most a last bit.
+@each_class
+def test_ten_steps_are_those_of_the_optimizer_driven_by_hand(cls: type[O.Optimizer], arguments: dict[str, Any]) -> None:
+    rule = Torch(cls=cls, arguments=arguments)
+    by_hand = trained_by_hand(lambda p: cls(p, lr=0.1, **plain(arguments)), rates, 10)  # type: ignore[call-arg]
+    assert apart(trained(rule, rates, 10), by_hand) < 1e-12
+
+
+class Training:
+    """Ten steps that can be cut in two."""
+
+    def __init__(self, rule: Torch, dtype: torch.dtype) -> None:
+        self.rule = rule
+        self.module = network(dtype)
+        self.theta, self.layout = adopt(self.module)
+        self.objective = Objective(self.module, F.cross_entropy, self.theta, self.layout)
+        self.state: State = rule.start(self.theta, self.layout)
+        self.dtype = dtype
+
+    def steps(self, first: int, last: int) -> None:
+        for t, (x, y) in zip(range(1, last + 1), batches(self.dtype), strict=False):
+            if t >= first:
+                self.objective.on(x, y)
+                self.rule.step(self.theta, self.state, self.objective, rates(t), t)
+
+    def take_up(self, theta: Tensor, saved: dict[str, Any]) -> None:
+        self.theta.copy_(theta)
+        self.state = self.rule.restored(self.state, saved)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@each_class
+def test_a_state_that_went_through_a_checkpoint_goes_on_bit_for_bit(
+    cls: type[O.Optimizer], arguments: dict[str, Any], dtype: torch.dtype
+) -> None:
+    rule = Torch(cls=cls, arguments=arguments)
+    whole = Training(rule, dtype)
+    whole.steps(1, 10)
+    before = Training(rule, dtype)
+    before.steps(1, 5)
+    kept = decode(encode({"theta": before.theta, "memory": rule.saved(before.state)}))
+    after = Training(rule, dtype)
+    after.take_up(kept["theta"], kept["memory"])
+    after.steps(6, 10)
+    assert not torch.equal(before.theta, whole.theta)
+    assert torch.equal(after.theta, whole.theta)
+
+
+@each_class
+def test_two_that_are_restored_from_one_state_go_their_own_ways(
+    cls: type[O.Optimizer], arguments: dict[str, Any]
+) -> None:
+    rule = Torch(cls=cls, arguments=arguments)
+    first = Training(rule, torch.float64)
+    first.steps(1, 5)
+    kept = {"theta": first.theta.clone(), "memory": copy.deepcopy(rule.saved(first.state))}
+    as_kept = encode(kept)
+    one, other = Training(rule, torch.float64), Training(rule, torch.float64)
+    one.take_up(kept["theta"], kept["memory"])
+    other.take_up(kept["theta"], kept["memory"])
+    one.steps(6, 10)
+    assert encode(kept) == as_kept
+    other.steps(6, 10)
+    assert torch.equal(one.theta, other.theta)
+
+
+def test_the_parameters_of_the_torch_object_are_the_tensors_of_theta() -> None:
+    module = network()
+    theta, layout = adopt(module)
+    state = Torch().start(theta, layout)
+    (group,) = state["torch"].param_groups
+    assert [p.shape for p in group["params"]] == [p.shape for p in module.parameters()]
+    assert [p.data_ptr() for p in group["params"]] == [p.data_ptr() for p in module.parameters()]
+
+
+def test_a_rule_that_asks_for_a_closure_may_ask_as_often_as_it_likes_and_others_ask_once() -> None:
+    for rule, asked in [
+        (Torch(cls=O.LBFGS, arguments={"max_iter": 4}), 4),
+        (Torch(cls=O.Adam), 1),
+    ]:
+        training = Training(rule, torch.float64)
+        training.steps(1, 1)
+        assert training.objective.counts.backward == asked
+
+
+BOWL = Quadratic(torch.tensor([1.0, 2.0]), torch.tensor([0.5, -0.5]))
+
+
+class Bare(O.Optimizer):
+    """One whose `step` takes no closure and which has its learning rate in the group alone."""
+
+    def __init__(self, params: Any, decay: float = 0.5) -> None:
+        super().__init__(params, {"lr": 1.0, "decay": decay})
+
+    def step(self) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.data -= group["lr"] * group["decay"] * parameter.grad
+
+
+class Open(Bare):
+    """One that takes any argument."""
+
+    def __init__(self, params: Any, **rest: Any) -> None:
+        super().__init__(params, rest["strength"])
+
+
+def test_an_optimizer_without_a_closure_and_without_lr_in_its_constructor_is_driven_too() -> None:
+    found = descend(Torch(cls=Bare, arguments={"decay": 0.25}), BOWL, torch.zeros(2), 0.1, 1)
+    # theta = -lr * decay * g, g = h (0 - minimum) = (-0.5, 1)
+    assert found.tolist() == pytest.approx([0.1 * 0.25 * 0.5, -0.1 * 0.25 * 1.0], rel=1e-6)  # float32
+
+
+def test_an_optimizer_that_takes_any_argument_is_given_it() -> None:
+    state = Torch(cls=Open, arguments={"strength": 0.125}).start(torch.zeros(2), flat(2))
+    assert state["torch"].defaults["decay"] == 0.125
+
+
+def refused(cls: type[O.Optimizer], arguments: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        Torch(cls=cls, arguments=arguments).make([nn.Parameter(torch.zeros(2, 2))], 0.1)
+    return str(caught.value)
+
+
+def test_an_argument_that_the_class_does_not_have_is_refused() -> None:
+    assert refused(O.Adagrad, {"lr_deacy": 0.01}) == (
+        "lr_deacy=0.01 is refused\n"
+        "  allowed: the arguments of Adagrad: lr_decay, weight_decay, initial_accumulator_value, eps, foreach, "
+        "maximize, differentiable, fused\n"
+        "  do this: did you mean lr_decay? remove it or use one of these"
+    )
+    assert refused(Bare, {"lr": 0.1}).startswith("lr=0.1 is refused\n  allowed: the arguments of Bare: decay\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call", "words"),
+    [
+        ({"betas": [0.9, 1]}, "Adam(lr=0.1, betas=(0.9, 1.0))", "Invalid beta parameter at index 1: 1.0"),
+        ({"betas": 5}, "Adam(lr=0.1, betas=5)", "'int' object is not subscriptable"),
+        (
+            {"weight_decay": "x"},
+            "Adam(lr=0.1, weight_decay='x')",
+            "'<=' not supported between instances of 'float' and 'str'",
+        ),
+        (
+            {"foreach": True, "fused": True},
+            "Adam(lr=0.1, foreach=True, fused=True)",
+            "`fused` and `foreach` cannot be `True` together.",
+        ),
+    ],
+)
+def test_a_value_that_torch_refuses_is_refused_with_its_words(arguments: dict[str, Any], call: str, words: str) -> None:
+    assert refused(O.Adam, arguments) == (
+        f"optimizer=torch.optim.{call} is refused\n  allowed: what Adam takes\n  do this: {words}"
+    )
+
+
+def test_it_is_told_by_the_call_of_its_constructor() -> None:
+    rule = Torch(cls=O.Adam, arguments={"betas": [0, 0.999], "amsgrad": True})
+    assert rule.equivalent_to(0.1) == "torch.optim.Adam(lr=0.1, betas=(0.0, 0.999), amsgrad=True)"
+    assert rule.rule(0.1) == "as torch.optim.Adam(lr=0.1, betas=(0.0, 0.999), amsgrad=True) does"
+    assert rule.label == "Adam betas=[0,0.999] amsgrad=true"
+    assert Torch(cls=Bare).equivalent_to(0.1) == f"{__name__}.Bare(lr=0.1)"
