@@ -49,8 +49,8 @@ REFUSED = {
         "adam, momentum, sgd, torch",
         "did you mean adam? `optrun list optimizer` describes them",
     ),
-    "optimizer=torch": (
-        "optimizer._target_=???",
+    "optimizer._target_=null": (
+        "optimizer._target_=null",
         "the dotted path of a class, a kind of Optimizer",
         "choose one from `optrun list optimizer`, or give optimizer._target_=torch.optim.Adagrad, say",
     ),
