@@ -17,6 +17,7 @@ import random
 import re
 import shlex
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -51,10 +52,21 @@ def command() -> int:
     0.3 s of 2.4, and once more at the end, before the process may exit, 0.5 s.
     """
     gc.set_threshold(100_000, 50, 50)
+    signal.signal(signal.SIGINT, left)
     try:
         return main()
     finally:
         gc.freeze()
+
+
+def left(number: int, frame: object) -> None:
+    """Ctrl-C outside of training, where nothing is at stake: leave at once.
+
+    A KeyboardInterrupt in the middle of an import is swallowed, or turned into another error, by numpy and others.
+    """
+    message = b"optrun: interrupted; what was committed is kept, `optrun resume` goes on from there\n"
+    os.write(sys.stderr.fileno(), message)
+    os._exit(128 + number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

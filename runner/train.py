@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal, Protocol
 
 import torch
@@ -73,7 +74,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                         look = time.monotonic() + 0.1
                         watcher.tick(at.batch / steps)
                         if signals.received or look > folder.due_at():
-                            folder.commit(at.content(noise, run))
+                            commit(folder, at, noise, run)
                         if signals.received:
                             raise Interrupted(f"stopped by signal {signals.received}", signals.received)
             except Diverged as error:
@@ -87,11 +88,15 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
             watcher.row(row)
             at.close_epoch(row, judged)
             verdict, diverged = judgement(run, rows)
-        # An update can overflow although its gradient was finite: then the last good commit stays.
-        if m.theta.isfinite().all():
-            folder.commit(at.content(None, run))
+        commit(folder, at, None, run)
     test = evaluate(run.loss, m.objective, at.best_theta, m.test) if at.best_epoch and len(m.test) else {}
     return Ending("diverged" if diverged else "completed", verdict, at.best_epoch or None, test)
+
+
+def commit(folder: RunFolder, at: State, noise: torch.Generator | None, run: Run) -> None:
+    """Make everything so far durable; but an update can overflow with a finite gradient: then the last commit stays."""
+    if at.theta.isfinite().all():
+        folder.commit(at.content(noise, run))
 
 
 def judgement(run: Run, rows: list[Row]) -> tuple[str | None, bool]:
@@ -124,12 +129,16 @@ def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tenso
         return
     order = run.sampler.order(len(part), stream(run.seed, "order", epoch))
     if order is None:
-        yield from zip(torch.split(part.x[done * size :], size), torch.split(part.y[done * size :], size), strict=True)
+        yield from islice(zip(torch.split(part.x, size), torch.split(part.y, size), strict=True), done, None)
         return
-    for rows in torch.split(order[done * size :], size * max(1, GATHERED // size)):
+    # Gathered from where an uninterrupted epoch gathers: kernels may round differently at another alignment.
+    together = max(1, GATHERED // size)
+    whole = done // together * together
+    for number, rows in enumerate(torch.split(order[whole * size :], size * together)):
         rows = rows.to(part.y.device)
         x, y = part.x.index_select(0, rows), part.y.index_select(0, rows)
-        yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
+        pairs = zip(torch.split(x, size), torch.split(y, size), strict=True)
+        yield from islice(pairs, 0 if number else done - whole, None)
 
 
 def evaluate(loss: Loss, objective: Objective, theta: Tensor, part: Part) -> dict[str, float]:

@@ -22,10 +22,10 @@ class Plain(Screen):
         self._pending: Row | None = None
 
     def say(self, text: str = "") -> None:
-        """Print a line; once the reader is gone, print nothing more."""
+        """Print a line; once the reader is gone or its disk is full, print nothing more."""
         try:
             print(text, file=self.out, flush=True)
-        except BrokenPipeError:
+        except OSError:
             forget(self.out)
         except UnicodeEncodeError:
             print(text.encode("ascii", "replace").decode(), file=self.out, flush=True)
