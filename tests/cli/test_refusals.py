@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Call
 
 KEYS = (
-    "dataset, preprocess, sampler, architecture, init, loss, optimizer, schedule, stop, probe, "
+    "dataset, preprocess, sampler, architecture, init, loss, regularizer, optimizer, schedule, stop, probe, "
     "lr, batch_size, epochs, seed, device, threads, precision, plugins, expect"
 )
 ABOVE_0 = "a number in (0, inf)"
@@ -90,7 +90,7 @@ REFUSED = {
     "loss=mse": (
         "loss=mse",
         "targets that are numbers; the targets of this data set are 10 classes",
-        "choose loss=cross_entropy, or a data set with numbers",
+        "choose loss=cross_entropy, give loss.one_hot=true, or choose a data set with numbers",
     ),
     "dataset=diabetes": (
         "loss=cross_entropy",
