@@ -40,9 +40,10 @@ class DoubleSoftOrthogonal(Regularizer):
         return self.strength * total([(g - identity(g)).square().sum((-2, -1)) for g in grams], theta)
 
     def value_and_grad(self, theta: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-        gradient = torch.zeros_like(theta)
+        gradient, value = torch.zeros_like(theta), theta.new_zeros(theta.shape[:-1])
         for g, w in zip(matrices(gradient, layout), matrices(theta, layout), strict=True):
             small = gram(w)
             e = small - identity(small)
             torch.mul(e @ w if w.shape[-2] <= w.shape[-1] else w @ e, 8 * self.strength, out=g)
-        return self.value(theta, layout), gradient
+            value += self.strength * (2 * e.square().sum((-2, -1)) + abs(w.shape[-2] - w.shape[-1]))
+        return value, gradient

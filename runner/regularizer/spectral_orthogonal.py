@@ -27,7 +27,7 @@ class SpectralOrthogonal(Regularizer):
     >>> from runner.core.theta import adopt
     >>> theta, layout = adopt(torch.nn.Linear(2, 2))
     >>> _ = theta.copy_(torch.tensor([0.5, 0.0, 0.0, 2.0, 9.0, 9.0]))
-    >>> round(SpectralOrthogonal(strength=1.0).value(theta, layout).item(), 6)  # |2^2 - 1| > |0.5^2 - 1|
+    >>> round(SpectralOrthogonal(strength=1.0).value(theta, layout).item(), 6)  # 2^2 - 1
     3.0
 
     Source: Bansal, Chen & Wang 2018 (arXiv 1810.09102), SRIP.

@@ -97,6 +97,27 @@ REFUSED = {
         "targets in classes; the targets of this data set are numbers",
         "choose loss=mse, or a data set with classes",
     ),
+    "loss=zero_one": (
+        "loss=zero_one",
+        "a loss with a gradient; that of the share of mistakes is 0 almost everywhere",
+        "choose loss=cross_entropy, and read the share of mistakes as 1 - accuracy",
+    ),
+    "loss=bce": (
+        "loss=bce",
+        "targets in two classes; the targets of this data set are 10 classes",
+        "choose loss=cross_entropy, or a data set with two classes",
+    ),
+    "loss.eps_deck=0.1": (
+        "loss.eps_deck=0.1",
+        "below 1/m = 0.1 for m = 10 classes, where the right class gets more than a wrong one",
+        "give a smaller one",
+    ),
+    "regularizer=l22": (
+        "regularizer=l22",
+        "double_soft_orthogonal, l1, l2, none, soft_orthogonal, spectral_orthogonal, sum_of",
+        "did you mean l2? `optrun list regularizer` describes them",
+    ),
+    "+output=softmax": ("output=softmax", f"the keys {KEYS}", "`optrun --help` lists them"),
     "expect.val_acc=0.9": (
         "expect.val_acc=0.9",
         "one of val_loss, val_accuracy, test_loss, test_accuracy",
