@@ -8,7 +8,7 @@ A file imports only from a lower floor, or from its own room's `base.py`:
     5  build plot screen menu   names to objects; rows to pictures and lines; the code to help pages
     4  train store              the one loop; the run folder
     3  run                      a frozen record of all choices
-    2  dataset preprocess sampler architecture init loss optimizer schedule stop probe
+    2  dataset preprocess sampler architecture init loss regularizer optimizer schedule stop probe
     1  linalg                   numerics without policy
     0  core                     theta and layout, objective, random streams, checks, errors
 """

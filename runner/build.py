@@ -31,6 +31,7 @@ from runner.optimizer.base import Optimizer
 from runner.optimizer.torch import Torch
 from runner.preprocess.base import Preprocess
 from runner.probe.base import Probe
+from runner.regularizer.base import Regularizer
 from runner.run import Run
 from runner.sampler.base import Sampler
 from runner.schedule.base import Schedule
@@ -46,11 +47,14 @@ ROOMS: dict[str, type[Choice]] = {
     "architecture": Architecture,
     "init": Init,
     "loss": Loss,
+    "regularizer": Regularizer,
     "optimizer": Optimizer,
     "schedule": Schedule,
     "stop": Stop,
     "probe": Probe,
 }
+# Rooms younger than the first run folders: those lack the line, and must stay resumable.
+SINCE = {"regularizer": {"_target_": "runner.regularizer.none.NoRegularizer"}}
 NUMBERS = ("lr", "batch_size", "epochs", "seed", "device", "threads", "precision", "plugins", "expect")
 TORCH = ("torch.optim", "pytorch_optimizer")
 
@@ -69,7 +73,7 @@ def from_hydra(config: DictConfig, plugins: tuple[str, ...] = ()) -> Run:
 
 def from_yaml(text: str, plugins: tuple[str, ...] = ()) -> Run:
     """The run that a `config.yaml` describes."""
-    return run(mapping(OmegaConf.to_container(OmegaConf.create(text), resolve=False)), plugins)
+    return run(SINCE | mapping(OmegaConf.to_container(OmegaConf.create(text), resolve=False)), plugins)
 
 
 def mapping(plain: Any) -> dict[str, Any]:
@@ -228,4 +232,6 @@ def title(made: Run) -> str:
     parts = [made.dataset.label, made.architecture.label, made.optimizer.label, f"lr {made.lr:g}"]
     if not isinstance(made.schedule, Constant):
         parts.append(made.schedule.label)
+    if made.regularizer.term:
+        parts.append(made.regularizer.label)
     return " · ".join([*parts, f"seed {made.seed}"])

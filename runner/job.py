@@ -169,7 +169,9 @@ def header(run: Run, m: Material, folder: RunFolder) -> Header:
     """What the screen says before the first epoch."""
     sizes = "/".join(str(len(part)) for part in (m.train, m.validation, m.test))
     labels = [f"{run.dataset.label} {sizes}", run.preprocess.label, run.architecture.label]
-    labels += [f"{m.layout.size:,} parameters", run.init.label, run.loss.label, run.optimizer.label]
+    labels += [f"{m.layout.size:,} parameters", run.init.label, run.loss.label]
+    labels += [run.regularizer.label] if run.regularizer.term else []
+    labels += [run.optimizer.label]
     labels += [f"lr {run.lr:g}", run.schedule.label, f"{run.sampler.label} {run.sampler.size(len(m.train))}"]
     threads = f"{m.threads} thread{'s' if m.threads > 1 else ''}"
     labels += [f"seed {run.seed}", f"{device.describe(m.device)}, {threads}"]

@@ -27,6 +27,7 @@ from runner.loss.base import Loss
 from runner.optimizer.base import Optimizer
 from runner.preprocess.base import Preprocess, Statistics
 from runner.probe.base import Probe
+from runner.regularizer.base import Regularizer
 from runner.sampler.base import Sampler
 from runner.schedule.base import Schedule
 from runner.stop.base import Stop
@@ -49,6 +50,7 @@ class Run(Choice):
     architecture: Architecture
     init: Init
     loss: Loss
+    regularizer: Regularizer
     optimizer: Optimizer
     schedule: Schedule
     stop: Stop
@@ -100,6 +102,7 @@ class Material:
 def prepare(run: Run) -> Material:
     """Read, divide and map the examples; build and initialize the network."""
     device = devices.resolve(run.device)
+    run.loss.refuse_training()
     table = run.dataset.load()
     refuse_bad_values(table)
     parts = run.dataset.split(table)
@@ -121,7 +124,9 @@ def prepare(run: Run) -> Material:
         module=module,
         theta=theta,
         layout=layout,
-        objective=Objective(module, run.loss.value, theta, layout),
+        objective=Objective(
+            module, run.loss.value, theta, layout, summed=run.loss.summed, penalty=run.regularizer.term
+        ),
         device=device,
         threads=threads,
         statistics=statistics,

@@ -81,6 +81,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                 bad = error
             judged = run.optimizer.eval_theta(m.theta, at.memory)
             row = at.row(epoch, evaluate(run.loss, m.objective, judged, m.validation), run.loss, bad)
+            row |= zip(run.regularizer.columns, run.regularizer.measure(judged, m.layout), strict=True)
             if run.probe.columns:
                 seen = Observation(judged.clone(), start, m.layout)
                 row |= zip(run.probe.columns, run.probe.measure(seen), strict=True)
@@ -156,7 +157,7 @@ def columns(run: Run) -> tuple[str, ...]:
     """The header of metrics.csv."""
     metrics = [f"{part}_{name}" for name in run.loss.metrics for part in ("train", "val")]
     fixed = ("epoch", "step", "examples", "lr", "train_loss", "val_loss", *metrics, "grad_norm")
-    return (*fixed, *run.probe.columns)
+    return (*fixed, *run.regularizer.columns, *run.probe.columns)
 
 
 def moved(tree: Any, device: torch.device) -> Any:

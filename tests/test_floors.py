@@ -13,7 +13,10 @@ import pytest
 
 import runner
 
-ROOMS = ["dataset", "preprocess", "sampler", "architecture", "init", "loss", "optimizer", "schedule", "stop", "probe"]
+ROOMS = [
+    *("dataset", "preprocess", "sampler", "architecture", "init", "loss", "regularizer"),
+    *("optimizer", "schedule", "stop", "probe"),
+]
 # The table of the floors; runner/__init__.py tells it to people.
 FLOORS = {
     "core": 0,

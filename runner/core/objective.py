@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,16 @@ _ENGINE = torch.autograd.Variable._execution_engine
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
+class Penalty(Protocol):
+    """What is added to the loss of a mini-batch, whatever its examples are."""
+
+    def value(self, theta: Tensor, layout: Layout) -> Tensor:
+        """Omega(theta), `[...]` for `theta [..., P]`."""
+
+    def value_and_grad(self, theta: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        """Omega(theta) and its gradient `[..., P]`."""
+
+
 @dataclass
 class Counts:
     """How often the objective was asked; the cost of a step in passes over its mini-batch."""
@@ -36,21 +47,34 @@ class Counts:
 
 
 class Objective:
-    """The mean loss of `module` on a mini-batch, as a function of `theta [P]`.
+    """What is descended on a mini-batch, as a function of `theta [P]`: the mean `loss` of `module`, plus a penalty.
+
+        L(theta) = mean loss(module(x), y) + Omega(theta),   `summed`: B times the mean
 
     `theta` is the vector that the module's parameters are views of. Asking at that very tensor costs nothing extra;
     asking at another vector copies it in and back out.
     """
 
-    def __init__(self, module: nn.Module, loss: LossFunction, theta: Tensor, layout: Layout) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: LossFunction,
+        theta: Tensor,
+        layout: Layout,
+        *,
+        summed: bool = False,
+        penalty: Penalty | None = None,
+    ) -> None:
         self.module = module
         self.loss = loss
+        self.summed = summed
+        self.penalty = penalty
         self.theta = theta
         self.layout = layout
         self.counts = Counts()
         self.x = self.y = theta.new_empty(0)
         self.output = theta.new_empty(0)  # of the first gradient on this mini-batch, [B, d_out], detached
-        self.first: tuple[float, float] = (math.nan, math.nan)  # its loss and the norm of its gradient
+        self.first: tuple[float, float] = (math.nan, math.nan)  # its mean loss and the norm of the gradient of L
         self._fresh = True  # no gradient was asked for yet on this mini-batch
         self._parameters = tuple(module.parameters())
         self._noisy = [part for part in module.modules() if isinstance(part, Noisy)]
@@ -70,7 +94,12 @@ class Objective:
         """L(theta); may be infinite or NaN, which a line search must be able to see."""
         self.counts.forward += 1
         with torch.no_grad(), self._at(theta):
-            return self.loss(self._forward(self.x), self.y).item()
+            value = self.loss(self._forward(self.x), self.y).item()
+            if self.summed:
+                value *= self.y.shape[0]
+            if self.penalty is not None:
+                value += self.penalty.value(self.theta, self.layout).item()
+            return value
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """L(theta) and its gradient `[P]`, valid until the next call.
@@ -80,23 +109,29 @@ class Objective:
         self.counts.forward += 1
         self.counts.backward += 1
         if theta is self.theta:
-            value, norm = self._differentiate()
-        else:
-            with self._at(theta):
-                value, norm = self._differentiate()
-        if not (math.isfinite(value) and math.isfinite(norm)):
-            raise Diverged(value, norm)
-        return value, self._grad
+            return self._differentiate(), self._grad
+        with self._at(theta):
+            return self._differentiate(), self._grad
 
-    def _differentiate(self) -> tuple[float, float]:
+    def _differentiate(self) -> float:
         output = self._forward(self.x)
         loss = self.loss(output, self.y)
         torch._foreach_copy_(self._grad_views, self._gradients(loss))
         # One number each: on a GPU this waits for the device, on a CPU it costs two microseconds.
-        value, norm = loss.item(), torch.linalg.vector_norm(self._grad).item()
+        mean = value = loss.item()
+        if self.summed:
+            value *= self.y.shape[0]
+            self._grad *= self.y.shape[0]
+        if self.penalty is not None:
+            penalty, gradient = self.penalty.value_and_grad(self.theta, self.layout)
+            value += penalty.item()
+            self._grad += gradient
+        norm = torch.linalg.vector_norm(self._grad).item()
         if self._fresh:
-            self._fresh, self.first, self.output = False, (value, norm), output.detach()
-        return value, norm
+            self._fresh, self.first, self.output = False, (mean, norm), output.detach()
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            raise Diverged(mean if math.isfinite(value) else value, norm)
+        return value
 
     def _gradients(self, loss: Tensor) -> tuple[Tensor, ...]:
         """`torch.autograd.grad(loss, parameters)` without its checks of the arguments: 12 us of a step of 130."""

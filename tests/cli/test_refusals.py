@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Call
 
 KEYS = (
-    "dataset, preprocess, sampler, architecture, init, loss, optimizer, schedule, stop, probe, "
+    "dataset, preprocess, sampler, architecture, init, loss, regularizer, optimizer, schedule, stop, probe, "
     "lr, batch_size, epochs, seed, device, threads, precision, plugins, expect"
 )
 ABOVE_0 = "a number in (0, inf)"
@@ -90,13 +90,34 @@ REFUSED = {
     "loss=mse": (
         "loss=mse",
         "targets that are numbers; the targets of this data set are 10 classes",
-        "choose loss=cross_entropy, or a data set with numbers",
+        "choose loss=cross_entropy, give loss.one_hot=true, or choose a data set with numbers",
     ),
     "dataset=diabetes": (
         "loss=cross_entropy",
         "targets in classes; the targets of this data set are numbers",
         "choose loss=mse, or a data set with classes",
     ),
+    "loss=zero_one": (
+        "loss=zero_one",
+        "a loss with a gradient; that of the share of mistakes is 0 almost everywhere",
+        "choose loss=cross_entropy, and read the share of mistakes as 1 - accuracy",
+    ),
+    "loss=bce": (
+        "loss=bce",
+        "targets in two classes; the targets of this data set are 10 classes",
+        "choose loss=cross_entropy, or a data set with two classes",
+    ),
+    "loss.eps_deck=0.1": (
+        "loss.eps_deck=0.1",
+        "below 1/m = 0.1 for m = 10 classes, where the right class gets more than a wrong one",
+        "give a smaller one",
+    ),
+    "regularizer=l22": (
+        "regularizer=l22",
+        "double_soft_orthogonal, l1, l2, none, soft_orthogonal, spectral_orthogonal, sum_of",
+        "did you mean l2? `optrun list regularizer` describes them",
+    ),
+    "+output=softmax": ("output=softmax", f"the keys {KEYS}", "`optrun --help` lists them"),
     "expect.val_acc=0.9": (
         "expect.val_acc=0.9",
         "one of val_loss, val_accuracy, test_loss, test_accuracy",

@@ -99,6 +99,7 @@ def test_the_default_experiment_is_the_one_that_is_told() -> None:
         "architecture": "runner.architecture.mlp.MLP",
         "init": "runner.init.kaiming_normal.KaimingNormal",
         "loss": "runner.loss.cross_entropy.CrossEntropy",
+        "regularizer": "runner.regularizer.none.NoRegularizer",
         "optimizer": "runner.optimizer.adam.Adam",
         "schedule": "runner.schedule.constant.Constant",
         "stop": "runner.stop.any_of.AnyOf",

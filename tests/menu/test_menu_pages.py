@@ -129,7 +129,11 @@ def test_a_choice_may_be_asked_for_with_or_without_its_room() -> None:
 
 
 def test_a_name_that_two_rooms_have_shows_both() -> None:
-    assert re.findall(r"^(\w+=none)", menu.choice("", "none"), re.MULTILINE) == ["preprocess=none", "probe=none"]
+    assert re.findall(r"^(\w+=none)", menu.choice("", "none"), re.MULTILINE) == [
+        "preprocess=none",
+        "regularizer=none",
+        "probe=none",
+    ]
     assert re.findall(r"^(\w+=none)", menu.choice("probe", "none"), re.MULTILINE) == ["probe=none"]
 
 
@@ -160,18 +164,19 @@ def test_a_choice_whose_class_the_user_names_asks_for_it_instead_of_its_own_argu
         (
             ["adamm"],
             "optrun list adamm is refused\n  allowed: a room (dataset, preprocess, sampler, architecture, init, loss, "
-            "optimizer, schedule, stop, probe), or the name of a choice\n"
+            "regularizer, optimizer, schedule, stop, probe), or the name of a choice\n"
             "  do this: did you mean adam? `optrun list` shows them all",
         ),
         (
             ["optimiser", "adam"],
             "optrun list optimiser is refused\n  allowed: the rooms dataset, preprocess, sampler, architecture, init, "
-            "loss, optimizer, schedule, stop, probe\n"
+            "loss, regularizer, optimizer, schedule, stop, probe\n"
             "  do this: did you mean optimizer? `optrun list` shows them all",
         ),
         (
             ["loss", "mce"],
-            "optrun list loss mce is refused\n  allowed: the choices of loss: cross_entropy, mse\n"
+            "optrun list loss mce is refused\n  allowed: the choices of loss: bce, cross_entropy, huber, kl, l1, mse, "
+            "perceptron, sigmoid_squared, sinkhorn, softmax_squared, sum_of_squares, wasserstein, zero_one\n"
             "  do this: did you mean mse? `optrun list` shows them all",
         ),
         (
