@@ -239,21 +239,44 @@ def lenient(arguments: list[str]) -> list[str]:
 
     Hydra would answer `lrr=0.1` with the advice to write `+lrr=0.1`, and then accept that.
 
+    An argument that is a choice of its own room is chosen by name like the room itself.
+
     >>> lenient(["optimizer=adam", "lrr=0.1", "+x=1", "hydra.run.dir=a", "-m"])
     ['optimizer=adam', '++lrr=0.1', '+x=1', 'hydra.run.dir=a', '-m']
+    >>> lenient(["schedule.then=cosine,staircase", "schedule.then.floor=0.1"])
+    ['schedule@schedule.then=cosine,staircase', '++schedule.then.floor=0.1']
     """
     kept = {"hydra", *(path.name for path in CONF.iterdir() if path.is_dir())}
+    inner = inner_choices()
 
     def unknown_to_hydra(argument: str) -> bool:
         key = re.match(r"[A-Za-z_][\w.]*(?==)", argument)
         return key is not None and key[0] not in kept and not key[0].startswith("hydra.")
 
-    return [f"++{argument}" if unknown_to_hydra(argument) else argument for argument in arguments]
+    chosen = [
+        f"{inner[key]}@{argument}" if (key := argument.split("=")[0]) in inner else argument for argument in arguments
+    ]
+    return [f"++{argument}" if unknown_to_hydra(argument) else argument for argument in chosen]
+
+
+def inner_choices() -> dict[str, str]:
+    """`ROOM.ARGUMENT` -> ROOM for every argument that some yaml fills with a choice of its own room.
+
+    >>> inner_choices()["schedule.then"]
+    'schedule'
+    """
+    texts = [(path.parent.name, path.read_text(encoding="utf-8")) for path in CONF.glob("*/*.yaml")]
+    return {f"{room}.{name}": room for room, text in texts for name in re.findall(rf"^ +- /{room}@(\w+):", text, re.M)}
 
 
 def plain(override: str) -> str:
-    """An override as the user gave it, without the marks of `lenient`."""
-    return override.lstrip("+")
+    """An override as the user gave it, without the marks of `lenient`.
+
+    >>> plain("++lr=0.1"), plain("schedule@schedule.then=cosine")
+    ('lr=0.1', 'schedule.then=cosine')
+    """
+    room, _, rest = override.lstrip("+").partition("@")
+    return rest if inner_choices().get(rest.split("=")[0]) == room else override.lstrip("+")
 
 
 def plugin_names(arguments: list[str]) -> tuple[str, ...]:
@@ -322,6 +345,13 @@ class translated:
                 key, _, value = given.partition("=")
                 do = f"optrun -m {given} trains one run for each; a list is {key}=[{value}]"
                 raise ConfigError(key, value, allowed="one value for one run", do=do) from None
+            if (inner := re.match(r"Could not override '(\w+)@([\w.]+)'", first)) is not None:
+                raise ConfigError(
+                    inner[2],
+                    "...",
+                    allowed=f"an argument of the {inner[1]} that is chosen, which does not have it",
+                    do=f"`optrun list {inner[1]}` shows the choices with their arguments",
+                ) from None
             raise ConfigError(
                 "", first, allowed=" ".join(rest) or "Hydra's override grammar", do="see `optrun --help`"
             ) from None
