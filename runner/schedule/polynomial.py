@@ -24,7 +24,7 @@ class Polynomial(Schedule):
     >>> [round(Polynomial(power=2).factor(Progress(k, 1, 4), []), 4) for k in range(5)]
     [1.0, 0.5625, 0.25, 0.0625, 0.0]
 
-    Source: Chen et al. 2017 (arXiv 1606.00915), section 4.1, "poly" with power 0.9.
+    Source: Chen et al. 2017 (arXiv 1606.00915), "poly" with power 0.9.
     torch.optim.lr_scheduler.PolynomialLR(total_iters=K, power), called after every step, with floor=0.
     """
 

@@ -31,7 +31,7 @@ class WarmupStableDecay(Schedule):
     [0.5, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
 
     Source: Hu et al. 2024 (arXiv 2404.06395), section 4, "WSD"; the shapes: Haegele et al. 2024 (arXiv 2405.18392),
-    where 1 - sqrt with a decay of a fifth of the steps does best.
+    where 1 - sqrt does better than the line.
     Here: Hu et al. let the rate fall exponentially, with a half-life of their own choice; that shape is left out.
     """
 
