@@ -3,6 +3,7 @@
     optrun [key=value ...]          one run
     optrun -m key=value,value ...   a sweep
     optrun list | resume | plot     what there is; go on; draw again
+    optrun schedule [key=value ...] what a schedule would do, without training
 
 One run is composed by Hydra's compose call, which leaves no folder behind when the configuration is refused; `-m` and
 Hydra's own flags go through `hydra.main`. This file imports neither torch nor pandas nor pyplot: help and completion
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent
 CONF = menu.conf_dir()
-COMMANDS = ("list", "resume", "plot", "help")
+COMMANDS = ("list", "schedule", "resume", "plot", "help")
+PREVIEWED = ("schedule", "lr", "epochs", "steps", "optimizer", "plugins", "hydra.run.dir")
 HYDRA_FLAGS = {
     *("-m", "--multirun", "-c", "--cfg", "-i", "--info", "-p", "--package", "-r", "--run", "--resolve"),
     *("-sc", "--shell-completion", "--hydra-help"),
@@ -80,6 +82,8 @@ def dispatch(arguments: list[str]) -> int:
         return 0
     if first == "list":
         return shown(arguments)
+    if first == "schedule":
+        return previewed(arguments[1:])
     if first in ("resume", "plot"):
         return with_folder(first, arguments[1:])
     if first and not first.startswith("-") and "=" not in first and not first.startswith("~"):
@@ -147,8 +151,47 @@ def with_folder(command: str, arguments: list[str]) -> int:
     return 0
 
 
+def previewed(arguments: list[str]) -> int:
+    """`optrun schedule [schedule=NAME schedule.x=...] [epochs= steps= lr=]`: draw it, without training."""
+    _, _, overrides = split_flags(arguments)
+    for override in overrides:
+        key = override.lstrip("+").split("=")[0]
+        if re.split(r"[.@]", key)[0] not in PREVIEWED and key not in PREVIEWED:
+            raise ConfigError(
+                "",
+                f"optrun schedule {override}",
+                allowed=f"optrun schedule with the keys {', '.join(PREVIEWED)}",
+                do=f"{did_you_mean(key, list(PREVIEWED))}leave out what has no part in the rate",
+            )
+    if any(argument in ("-m", "--multirun") for argument in arguments):
+        raise ConfigError("", "optrun schedule -m", allowed="one schedule", do="leave out -m")
+    own = [argument for argument in arguments if argument.startswith("steps=")]
+    others = [argument for argument in arguments if argument not in own]
+    prepared(others)
+    config, path = composed(others)
+    from runner import build, preview
+    from runner.core.check import Count, checked
+
+    given = own[-1].partition("=")[2] if own else str(preview.STEPS)
+    steps = checked("steps", int(given) if re.fullmatch(r"-?[0-9]{1,18}", given) else given, Count, preview.STEPS)
+    run = build.from_hydra(config, plugin_names(others))
+    chosen = any(argument.startswith("hydra.run.dir=") for argument in others)
+    for line in preview.show(run, steps, path if chosen else path.parent):
+        print(line)
+    return 0
+
+
 def single(arguments: list[str]) -> int:
     """One run, composed without `hydra.main`."""
+    config, path = composed(arguments)
+    from runner import build, job
+
+    run = build.from_hydra(config, plugin_names(arguments))
+    return job.start(run, path, spelled(arguments), screen()).exit_code
+
+
+def composed(arguments: list[str]) -> tuple[DictConfig, Path]:
+    """The configuration of one run and its folder."""
     from hydra import compose, initialize_config_dir
     from hydra.core.hydra_config import HydraConfig
 
@@ -157,11 +200,7 @@ def single(arguments: list[str]) -> int:
     with translated(), initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"):
         config = compose(name, [*lenient(overrides), *search], return_hydra_config=True)
         HydraConfig.instance().set_config(config)
-        path = Path(str(config.hydra.run.dir))
-    from runner import build, job
-
-    run = build.from_hydra(task(config), plugin_names(overrides))
-    return job.start(run, path, spelled(arguments), screen()).exit_code
+        return task(config), Path(str(config.hydra.run.dir))
 
 
 def by_hydra_main(arguments: list[str]) -> int:

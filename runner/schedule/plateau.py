@@ -83,7 +83,7 @@ class Plateau(Schedule):
         return Sums(
             None,
             None,
-            "the rows decide: after the last drop it is a constant rate, which fails the second condition; dropping "
+            "after the last drop it is a constant rate, which fails the second condition; dropping "
             "every few epochs for ever it is a staircase, which fails the first",
         )
 
