@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.screen.plain import Plain
+from runner.stop.seconds import Seconds
 from tests.cli.conftest import Call
 
 NET = ("architecture.hidden=[8]", "epochs=9", "batch_size=300")  # 1257 examples: 4 batches of 300 and one of 57
@@ -188,3 +189,13 @@ def test_a_rule_that_cannot_work_is_refused(arguments: str, call: Call, tmp_path
     answer = call(*arguments.split())
     assert (answer.code, answer.err) == (2, f"optrun: {key} is refused\n  allowed: {allowed}\n  do this: {do}\n")
     assert not (tmp_path / "outputs").exists()
+
+
+def test_an_epoch_has_a_step_even_if_the_time_is_up_when_it_begins(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The verdict and the next look at the clock are some microseconds apart; the time may be up in between.
+    monkeypatch.setattr(Seconds, "due", lambda self, step, elapsed_s: True)
+    monkeypatch.setattr(Seconds, "verdict", lambda self, rows, elapsed_s: "time is up now" if len(rows) == 3 else None)
+    assert run(call, "a", "stop=seconds") == 0
+    assert [row["step"] for row in rows(tmp_path / "a")] == ["1", "2", "3"]

@@ -75,3 +75,10 @@ def test_it_keeps_a_bounded_number_of_states(monkeypatch: pytest.MonkeyPatch) ->
         owner.of([1.0])
     assert len(fold._kept) == fold.MOST
     assert owners[0].of([1.0]) == 1.0
+
+
+def test_other_rows_that_share_their_last_one_are_other_rows() -> None:
+    sums, last = Counting(), 3.5
+    assert sums.of([1.5, last]) == from_the_start([1.5, last])
+    assert sums.of([2.5, last]) == from_the_start([2.5, last])
+    assert sums.of([2.5, last, 1.0]) == from_the_start([2.5, last, 1.0])

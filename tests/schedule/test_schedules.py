@@ -358,3 +358,11 @@ def test_milestones_rise_and_shares_fit_into_the_run() -> None:
         "  allowed: warm + decay <= 1, since both are shares of the run; warm is 0.75\n"
         "  do this: give a smaller decay=... or warm=..."
     )
+
+
+def test_the_rows_decide_which_of_the_two_conditions_plateau_fails() -> None:
+    rule = Plateau(patience=2, shrink=0.5)
+    # Stagnating: the best epoch and two bad ones at 1, then two epochs at each of 1/2, 1/4, ...: the sum stays below 5.
+    assert sum(plateau(rule, *[1.0] * 200)) == pytest.approx(3 + 2 * (0.5 + 0.25 + 0.125 + 0.125), rel=1e-12)
+    # Improving: a constant rate, of which every sum grows.
+    assert sum(rate**2 for rate in plateau(rule, *(1 / e for e in range(1, 201)))) == 201
