@@ -39,6 +39,7 @@ from runner.schedule.constant import Constant
 from runner.stop.any_of import AnyOf
 from runner.stop.base import Stop
 from runner.stop.epochs import Epochs
+from runner.train import columns
 
 ROOMS: dict[str, type[Choice]] = {
     "dataset": Dataset,
@@ -109,7 +110,8 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
     name = checked("device", config.get("device", "auto"), str)
     device.resolve(name)
     parts = {room: choice(room, config[room], role, plugins) for room, role in ROOMS.items()}
-    parts["stop"] = bounded(parts["stop"], epochs)
+    given = parts["stop"]
+    parts["stop"] = bounded(given, epochs)
     made = Run(
         **parts,  # type: ignore[arg-type]
         lr=lr,
@@ -121,6 +123,7 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
         expect=config.get("expect") or {},
     )
     refuse_unknown_expectations(made)
+    refuse_unknown_columns(made, given)
     return made
 
 
@@ -205,6 +208,28 @@ def refuse_unknown_expectations(made: Run) -> None:
                 bound,
                 allowed=f"one of {', '.join(known)}",
                 do=f"{did_you_mean(name, known)}name one of these",
+            )
+
+
+def refuse_unknown_columns(made: Run, stop: Choice) -> None:
+    """Refuse a stop rule, as the user gave it, that watches what the run does not write or takes worse for better."""
+    assert isinstance(stop, Stop)
+    known = columns(made)
+    better = {"loss": "min", **made.loss.metrics}
+    for key, (column, direction) in stop.watched.items():
+        if column not in known:
+            raise ConfigError(
+                f"stop.{key}",
+                column,
+                allowed=f"a column of this run: {', '.join(known)}",
+                do=f"{did_you_mean(column, list(known))}name one of these",
+            )
+        wanted = better.get(column.split("_", 1)[-1], direction)
+        if direction is not None and wanted != direction:
+            where = f"stop.{key.rpartition('.')[0]}.".replace("..", ".") + "direction"
+            word = "lower" if wanted == "min" else "higher"
+            raise ConfigError(
+                where, direction, allowed=f"{wanted}, since a {word} {column} is better", do=f"give {where}={wanted}"
             )
 
 

@@ -24,6 +24,7 @@ from runner.loss.base import Loss
 from runner.probe.base import Observation
 from runner.run import Material, Part, Run
 from runner.schedule.base import Progress
+from runner.stop.base import FULL_GRADIENT
 from runner.store.folder import Row, RunFolder
 
 GATHERED = 1 << 14  # training examples that are put into order at a time
@@ -59,13 +60,15 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
     start = m.theta.clone()
     at = State.restored(run, m, folder.restored) if folder.restored else State.fresh(run, m)
     rows, steps, limit = folder.rows, run.sampler.batches(len(m.train)), run.limit
-    verdict, diverged = judgement(run, rows)
+    verdict, diverged = judgement(run, rows, folder.elapsed_s)
     with Signals() as signals:
         while verdict is None:
             epoch, begun, look, bad = len(rows) + 1, time.monotonic(), 0.0, None
             noise = at.noise(run, m, epoch)
             try:
                 for x, y in batches(run, m.train, epoch, at.batch):
+                    if at.batch and run.stop.due(at.step, folder.elapsed_s):
+                        break  # the epoch ends here, with a short row
                     at.lr = run.lr * run.schedule.factor(Progress(at.step, steps, limit), rows)
                     m.objective.on(x, y, noise)
                     run.optimizer.step(m.theta, at.memory, m.objective, at.lr, at.step + 1)
@@ -81,6 +84,8 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                 bad = error
             judged = run.optimizer.eval_theta(m.theta, at.memory)
             row = at.row(epoch, evaluate(run.loss, m.objective, judged, m.validation), run.loss, bad)
+            if run.stop.full_gradient_every:
+                row |= {FULL_GRADIENT: full_gradient(run, m, judged, epoch)}
             row |= zip(run.regularizer.columns, run.regularizer.measure(judged, m.layout), strict=True)
             if run.probe.columns:
                 seen = Observation(judged.clone(), start, m.layout)
@@ -88,7 +93,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
             folder.append(row, time.monotonic() - begun, at.tally.examples)
             watcher.row(row)
             at.close_epoch(row, judged)
-            verdict, diverged = judgement(run, rows)
+            verdict, diverged = judgement(run, rows, folder.elapsed_s)
         commit(folder, at, None, run)
     test = evaluate(run.loss, m.objective, at.best_theta, m.test) if at.best_epoch and len(m.test) else {}
     return Ending("diverged" if diverged else "completed", verdict, at.best_epoch or None, test)
@@ -100,8 +105,8 @@ def commit(folder: RunFolder, at: State, noise: torch.Generator | None, run: Run
         folder.commit(at.content(noise, run))
 
 
-def judgement(run: Run, rows: list[Row]) -> tuple[str | None, bool]:
-    """(why to stop, whether it is divergence), from the rows alone.
+def judgement(run: Run, rows: list[Row], elapsed_s: float) -> tuple[str | None, bool]:
+    """(why to stop, whether it is divergence), from the rows, and from the seconds where a rule goes by them.
 
     Finiteness comes first: with NaN, every comparison is false.
     """
@@ -116,7 +121,7 @@ def judgement(run: Run, rows: list[Row]) -> tuple[str | None, bool]:
     ):
         if not math.isfinite(last[name]):
             return f"the {words} became {last[name]} {where}", True
-    return run.stop.verdict(rows), False
+    return run.stop.verdict(rows, elapsed_s), False
 
 
 def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -153,11 +158,19 @@ def evaluate(loss: Loss, objective: Objective, theta: Tensor, part: Part) -> dic
     return {name: total / len(part) for name, total in sums.items()}
 
 
+def full_gradient(run: Run, m: Material, theta: Tensor, epoch: int) -> float:
+    """The norm of the gradient over all training examples, NaN in an epoch in which no rule looks at it."""
+    if epoch % (run.stop.full_gradient_every or 1):
+        return math.nan
+    return m.objective.norm_of_all(theta, m.train.x, m.train.y, EVALUATED)
+
+
 def columns(run: Run) -> tuple[str, ...]:
     """The header of metrics.csv."""
     metrics = [f"{part}_{name}" for name in run.loss.metrics for part in ("train", "val")]
     fixed = ("epoch", "step", "examples", "lr", "train_loss", "val_loss", *metrics, "grad_norm")
-    return (*fixed, *run.regularizer.columns, *run.probe.columns)
+    full = (FULL_GRADIENT,) if run.stop.full_gradient_every else ()
+    return (*fixed, *full, *run.regularizer.columns, *run.probe.columns)
 
 
 def moved(tree: Any, device: torch.device) -> Any:

@@ -30,6 +30,7 @@ FLOORS = {
     "screen": 5,
     "menu": 5,
     "job": 6,
+    "preview": 6,
     "sweep": 7,
     "cli": 8,
 }

@@ -28,6 +28,7 @@ class Argument:
     default     `dataclasses.MISSING` where it has to be given
     follows     the plain key that it is set to, if any
     parts       the choices of its own room that it is composed of, if any
+    part        the choice of its own room that it is, if it is one
     """
 
     name: str
@@ -36,6 +37,7 @@ class Argument:
     meaning: str
     follows: str = ""
     parts: tuple[str, ...] = ()
+    part: str = ""
 
     @property
     def allowed(self) -> str:
@@ -140,6 +142,7 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
             meaning=meanings.get(name, ""),
             follows="".join(re.findall(r"^\$\{(\w+)\}$", given.get(name, ""))),
             parts=tuple(re.findall(rf"^ +- (\w+)@{name}\.\w+", text, re.MULTILINE)),
+            part="".join(re.findall(rf"^ +- /{room}@{name}: (\w+)", text, re.MULTILINE)),
         )
         for name, field in choice.fields.items()
     )

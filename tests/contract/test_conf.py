@@ -76,6 +76,8 @@ def test_a_choice_composes_to_the_arguments_of_its_class_with_their_defaults(ent
     for one in entry.arguments:
         if one.parts:
             assert list(found[one.name]) == list(one.parts)
+        elif one.part:
+            assert found[one.name] == composed(f"{entry.room}={one.part}")[entry.room]
         elif one.default is MISSING:
             assert found[one.name] == "???"
         else:

@@ -330,3 +330,13 @@ def test_a_penalty_that_is_not_finite_is_divergence_and_a_loss_that_is_finite_is
     asked.on(X, Y)
     with pytest.raises(Diverged, match=r"^the training loss is 0\.0 and the norm of its gradient nan$"):
         asked.value_and_grad(asked.theta)
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_the_norm_of_the_gradient_over_all_examples_is_that_of_what_is_descended(summed: bool) -> None:
+    module = net()
+    asked = Objective(module, F.cross_entropy, *adopt(module), summed=summed, penalty=Bowl())
+    asked.on(X, Y)
+    _, g = asked.value_and_grad(asked.theta)
+    # the same sum in parts of four and two examples: a few last bits
+    assert asked.norm_of_all(asked.theta, X, Y, 4) == pytest.approx(g.norm().item(), rel=1e-14)

@@ -272,3 +272,8 @@ def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         f"--config-dir={tmp_path / 'nowhere'} is refused\n  allowed: a folder that exists\n"
         "  do this: give the folder that holds ROOM/NAME.yaml"
     )
+
+
+def test_an_argument_that_is_a_choice_of_its_room_is_shown_by_name() -> None:
+    page = words(menu.choice("schedule", "warmup", 80))
+    assert " schedule.then=constant a choice of schedule, by name; its arguments as schedule.then.ARGUMENT=... " in page
