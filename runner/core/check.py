@@ -86,9 +86,13 @@ class Choice:
         return " ".join([name, *self.changed()])
 
     def changed(self) -> list[str]:
-        """`name=value` for every argument that is not at its default, but for those that are choices themselves."""
+        """`name=value` for every argument that is not at its default, but for tables of choices."""
         given = {field.name: (getattr(self, field.name), default_of(field)) for field in dataclasses.fields(self)}
-        return [f"{k}={shown(v)}" for k, (v, default) in given.items() if v != default and not isinstance(v, dict)]
+        return [
+            f"{name}={value.label if isinstance(value, Choice) else shown(value)}"
+            for name, (value, default) in given.items()
+            if value != default and not isinstance(value, dict)
+        ]
 
 
 def hints_of(cls: type) -> dict[str, Any]:
