@@ -48,8 +48,13 @@ def examine(module: nn.Module, x: Tensor, outputs: int) -> None:
     scores = module(x)
     drawn = not torch.equal(torch.random.get_rng_state(), generator)
     parameters = dict(module.named_parameters())
+    if not parameters:
+        raise refused("a network with parameters; it has none", "give it some")
     if scores.shape != (len(x), outputs):
-        raise refused(f"{outputs} scores for each example; it gives {list(scores.shape[1:])}", "mind `outputs`")
+        raise refused(
+            f"{outputs} scores for each example; it gives {list(scores.shape[1:])}",
+            "give its last layer as many outputs as build(inputs, outputs) is told",
+        )
     if outputs > 1 and (scores >= 0).all() and ((scores.sum(1) - 1).abs() < 1e-5).all():
         raise refused(
             "scores of any size; its outputs are probabilities, which the loss would make of them again",
