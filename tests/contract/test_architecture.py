@@ -232,24 +232,36 @@ def test_one_example_alone_can_be_trained_on(recipe: Architecture) -> None:
     assert all(buffer.isfinite().all() for buffer in asked.buffers.values())
 
 
+@pytest.mark.parametrize("training", [True, False], ids=["training", "in use"])
 @each
-def test_its_gradient_can_be_mapped_over_rows_of_parameters_and_buffers(recipe: Architecture) -> None:
-    # What runs side by side need: no branch on a value, nothing kept but parameters and buffers.
-    module = built(recipe).eval()
-    rows = [built(recipe, seed=seed).eval() for seed in (1, 2)]
-    parameters, buffers = torch.func.stack_module_state(rows)
+def test_its_gradient_can_be_mapped_over_rows_of_parameters_and_buffers(recipe: Architecture, training: bool) -> None:
+    # What runs side by side need: no branch on a value, nothing kept but in parameters and buffers.
+    rows = [built(recipe, seed=seed).train(training) for seed in (1, 2)]
+    stacked, kept = torch.func.stack_module_state(rows)
+    buffers = {name: buffer.clone() for name, buffer in kept.items()}
 
-    def scores(p: dict[str, Tensor], b: dict[str, Tensor]) -> Tensor:
-        found: Tensor = torch.func.functional_call(module, (p, b), (x(recipe),))
-        return found
+    def loss(p: dict[str, Tensor], b: dict[str, Tensor]) -> Tensor:
+        scores: Tensor = torch.func.functional_call(rows[0], (p, b), (x(recipe),))
+        return scores.square().mean()
 
-    gradient = torch.func.grad(lambda p, b: scores(p, b).square().sum())
-    together = torch.func.vmap(gradient)(parameters, buffers)
+    together = torch.func.vmap(torch.func.grad(loss))(stacked, buffers)
     for row, one in enumerate(rows):
-        alone = torch.autograd.grad(one(x(recipe)).square().sum(), list(one.parameters()))
-        for name, g in zip(parameters, alone, strict=True):
+        alone = torch.autograd.grad(one(x(recipe)).square().mean(), list(one.parameters()))
+        for name, g in zip(stacked, alone, strict=True):
             # other kernels, which sum in another order
-            torch.testing.assert_close(together[name][row], g, rtol=1e-9, atol=1e-9)
+            torch.testing.assert_close(together[name][row], g, rtol=1e-9, atol=1e-10)
+        for name, buffer in one.named_buffers():
+            torch.testing.assert_close(buffers[name][row], buffer, rtol=1e-12, atol=1e-13)
+
+
+@each
+def test_it_has_second_derivatives(recipe: Architecture) -> None:
+    module = built(recipe)
+    parameters = list(module.parameters())
+    g = torch.autograd.grad(module(x(recipe)).square().mean(), parameters, create_graph=True)
+    curved = torch.autograd.grad(sum((one * one.detach()).sum() for one in g), parameters)  # H g
+    assert all(one.isfinite().all() for one in curved)
+    assert any(one.any() for one in curved)
 
 
 @each
