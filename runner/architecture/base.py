@@ -7,7 +7,8 @@ buffers, which a run saves and restores; its forward pass never branches on a va
 loss turns them into probabilities (a softmax here and cross-entropy there would be applied twice).
 
 The activation and the normalization between two affine maps are choices of their own, `architecture/activation=tanh`
-and `architecture/normalization=batch`.
+and `architecture/normalization=batch`; `architecture.activation=tanh` is the same for one whose
+arguments stay as they are.
 """
 
 from __future__ import annotations

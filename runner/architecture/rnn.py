@@ -36,7 +36,7 @@ class RNN(Architecture):
     >>> sum(p.numel() for p in RNN().build((8, 8), 10).parameters())
     5322
 
-    Source: Elman 1990; Ba, Kiros & Hinton 2016 (arXiv 1607.06450), equation 4, for norm; Su, "layer normalization".
+    Source: Elman 1990; Ba, Kiros & Hinton 2016 (arXiv 1607.06450) for norm; Su, "layer normalization".
     Here: torch.nn.RNN has two biases, which are one.
     """
 

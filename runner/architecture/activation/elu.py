@@ -25,7 +25,7 @@ class ELU(Activation):
     >>> ELU().function()(torch.tensor([-100.0, 3.0])).tolist()
     [-1.0, 3.0]
 
-    Source: Clevert, Unterthiner & Hochreiter 2016 (arXiv 1511.07289), equation 15, alpha = 1; Sun p. 6, figure.
+    Source: Clevert, Unterthiner & Hochreiter 2016 (arXiv 1511.07289), with alpha = 1; Sun p. 6, figure.
     """
 
     alpha: Positive = 1.0

@@ -21,13 +21,13 @@ class GELU(Activation):
 
     Phi is the distribution function of N(0, 1). Smooth, not monotone: the minimum is -0.17 at x = -0.75.
 
-    approximate: none, or the formula with tanh, which is within 0.0005
+    approximate: none, or the formula with tanh, which is within 0.0005 of it
 
     >>> import torch
     >>> GELU().function()(torch.tensor([-0.7518]))
     tensor([-0.1700])
 
-    Source: Hendrycks & Gimpel 2016 (arXiv 1606.08415), section 2.
+    Source: Hendrycks & Gimpel 2016 (arXiv 1606.08415).
     """
 
     approximate: Literal["none", "tanh"] = "none"

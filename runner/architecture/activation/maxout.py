@@ -26,7 +26,7 @@ class Maxout(Activation):
     >>> Maxout(pieces=2).function()(torch.tensor([[0.0, 0.0, -2.0, 3.0]])).tolist()
     [[0.0, 3.0]]
 
-    Source: Goodfellow et al. 2013 (arXiv 1302.4389), section 3; Sun p. 6, figure.
+    Source: Goodfellow et al. 2013 (arXiv 1302.4389); Sun p. 6, figure.
     """
 
     pieces: Annotated[int, Range(least=2)] = 2

@@ -28,8 +28,9 @@ class Sign(Activation):
     >>> Sign().function()(torch.tensor([-2.0, 3.0])).tolist()
     [-1.0, 1.0]
 
-    Source: Sun p. 7; Hubara et al. 2016 (arXiv 1602.02830), section 1.3, for the surrogate.
-    Here: the classic perceptron trains a single layer by its own loss, max(0, -y w.x), not through this function.
+    Source: Sun p. 7; Hubara et al. 2016 (arXiv 1602.02830) for the surrogate.
+    Here: at |x| = 1 the surrogate is 0, as hardtanh's derivative is in torch; the paper has 1. The classic
+    perceptron trains a single layer by its own loss, max(0, -y w.x), not through this function.
     """
 
     surrogate: Literal["none", "straight_through"] = "none"

@@ -23,7 +23,7 @@ class Group(Normalization):
     groups: their number, which must divide the number of channels
     eps: keeps the quotient finite where a group is constant
 
-    Source: Wu & He 2018 (arXiv 1803.08494), equations 1 to 7, which has 32 groups for hundreds of channels.
+    Source: Wu & He 2018 (arXiv 1803.08494), which has 32 groups for hundreds of channels.
     """
 
     groups: Count = 4

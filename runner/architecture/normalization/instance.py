@@ -21,7 +21,7 @@ class Instance(Normalization):
 
     eps: keeps the quotient finite where a channel is constant
 
-    Source: Ulyanov, Vedaldi & Lempitsky 2016 (arXiv 1607.08022), equation 4; Su, "instance normalization".
+    Source: Ulyanov, Vedaldi & Lempitsky 2016 (arXiv 1607.08022); Su, "instance normalization".
     Here: scale and shift are learned, as in torch.nn.InstanceNorm2d(affine=True). A channel of a single number would
     always become 0, which is refused.
     """

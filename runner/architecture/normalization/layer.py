@@ -20,7 +20,7 @@ class Layer(Normalization):
 
     eps: keeps the quotient finite where all channels are equal
 
-    Source: Ba, Kiros & Hinton 2016 (arXiv 1607.06450), equations 3 and 4; Su, "layer normalization".
+    Source: Ba, Kiros & Hinton 2016 (arXiv 1607.06450); Su, "layer normalization".
     Here: with images, scale and shift are one for each channel; torch.nn.LayerNorm([C, H, W]) has one for each number.
     """
 
