@@ -9,7 +9,8 @@ A file imports only from a lower floor, or from its own room's `base.py`:
     4  train store              the one loop; the run folder
     3  run                      a frozen record of all choices
     2  dataset preprocess sampler architecture init loss regularizer optimizer schedule stop probe
-    1  linalg                   numerics without policy
+    1  linalg architecture/activation architecture/normalization
+                                numerics without policy; what the choices of a room are composed of
     0  core                     theta and layout, objective, random streams, checks, errors
 """
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-from typing import Any
+import pkgutil
+from typing import Any, get_args
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -22,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.architecture.base import Architecture
 from runner.core import device
-from runner.core.check import Choice, Count, Positive, checked, only_known
+from runner.core.check import Choice, Count, Positive, checked, hints_of, only_known
 from runner.core.errors import ConfigError, did_you_mean
 from runner.dataset.base import Dataset
 from runner.init.base import Init
@@ -155,11 +156,43 @@ def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) ->
             return made
         only_known(cls, given)
         for name, value in given.items():
-            given[name] = nested(f"{key}.{name}", value, role, plugins)
+            inner = role_of(hints_of(cls)[name])
+            if inner is not None:
+                given[name] = nested(f"{key}.{name}", named(f"{key}.{name}", value, inner), inner, plugins)
         built: Choice = cls(**{name: value for name, value in given.items() if value != "???"})
         return built
     except ConfigError as error:
         raise (error if error.refusal.key.startswith(key) else error.under(key)) from None
+
+
+def role_of(annotation: Any) -> type[Choice] | None:
+    """The role of the choices that an argument holds: Stop of dict[str, Stop], nothing of a number."""
+    if inspect.isclass(annotation) and issubclass(annotation, Choice):
+        return annotation
+    return next((role for part in get_args(annotation) if (role := role_of(part))), None)
+
+
+def named(key: str, value: Any, role: type[Choice]) -> Any:
+    """The node of a choice that is given by its name alone: architecture.activation=tanh."""
+    if not isinstance(value, str):
+        return value
+    room = package_of(role)
+    known = {}
+    for name in (module.name for module in pkgutil.iter_modules(importlib.import_module(room).__path__)):
+        for cls in vars(importlib.import_module(f"{room}.{name}")).values():
+            own = inspect.isclass(cls) and cls.__module__ == f"{room}.{name}"
+            if own and issubclass(cls, role) and not inspect.isabstract(cls):
+                known[name] = {"_target_": f"{room}.{name}.{cls.__name__}"}
+    if value not in known:
+        hint = did_you_mean(value, sorted(known)).strip()
+        do = f"give {key}=... one of these" + (f" ({hint})" if hint else "")
+        raise ConfigError(key, value, allowed=" | ".join(sorted(known)), do=do)
+    return known[value]
+
+
+def package_of(role: type[Choice]) -> str:
+    """The package of the room whose base defines a role: runner.architecture.activation."""
+    return role.__module__.rpartition(".")[0]
 
 
 def nested(key: str, value: Any, role: type[Choice], plugins: tuple[str, ...]) -> Any:
@@ -175,8 +208,8 @@ def nested(key: str, value: Any, role: type[Choice], plugins: tuple[str, ...]) -
 
 def resolved(key: str, target: str, role: type[Choice], plugins: tuple[str, ...]) -> type[Any]:
     """The class at a dotted path, which must be allowed before it is imported and of the right kind after."""
-    room = next((name for name, base in ROOMS.items() if base is role), "")
-    allowed = (f"runner.{room}", *(TORCH if role is Optimizer else ()), *plugins)
+    room = package_of(role).removeprefix("runner.").replace(".", "/")
+    allowed = (package_of(role), *(TORCH if role is Optimizer else ()), *plugins)
     module, _, name = target.rpartition(".")
     if not any(module == package or module.startswith(f"{package}.") for package in allowed):
         raise ConfigError(

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from runner.architecture.base import Architecture
+from runner.architecture.base import Architecture, examine
 from runner.core import device as devices
 from runner.core.check import Choice, Count, Index, Positive
 from runner.core.device import DTYPES, Precision
@@ -112,6 +112,7 @@ def prepare(run: Run) -> Material:
     module = module.to(dtype=DTYPES[run.precision])
     run.init.apply(module, run.seed)  # on the CPU, so that every device starts from the same numbers
     module.to(device).train()
+    examine(module, tensors[0].x[:2], outputs)
     theta, layout = adopt(module)
     threads = run.threads
     if threads == "auto":

@@ -83,6 +83,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
             except Diverged as error:
                 bad = error
             judged = run.optimizer.eval_theta(m.theta, at.memory)
+            m.objective.refit(judged, torch.split(m.train.x, EVALUATED))
             row = at.row(epoch, evaluate(run.loss, m.objective, judged, m.validation), run.loss, bad)
             if run.stop.full_gradient_every:
                 row |= {FULL_GRADIENT: full_gradient(run, m, judged, epoch)}
@@ -95,7 +96,9 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
             at.close_epoch(row, judged)
             verdict, diverged = judgement(run, rows, folder.elapsed_s)
         commit(folder, at, None, run)
-    test = evaluate(run.loss, m.objective, at.best_theta, m.test) if at.best_epoch and len(m.test) else {}
+    test = {}
+    if at.best_epoch and len(m.test):
+        test = evaluate(run.loss, m.objective, at.best_theta, m.test, at.best_buffers)
     return Ending("diverged" if diverged else "completed", verdict, at.best_epoch or None, test)
 
 
@@ -147,10 +150,12 @@ def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tenso
         yield from islice(pairs, 0 if number else done - whole, None)
 
 
-def evaluate(loss: Loss, objective: Objective, theta: Tensor, part: Part) -> dict[str, float]:
-    """The loss and every metric over all examples of a part, at `theta`, dropout off."""
+def evaluate(
+    loss: Loss, objective: Objective, theta: Tensor, part: Part, buffers: dict[str, Tensor] | None = None
+) -> dict[str, float]:
+    """The loss and every metric over all examples of a part, at `theta`, dropout off; with the present statistics."""
     sums: dict[str, float] = {}
-    with objective.evaluation(theta) as network:
+    with objective.evaluation(theta, buffers) as network:
         for x, y in zip(torch.split(part.x, EVALUATED), torch.split(part.y, EVALUATED), strict=True):
             output = network(x)
             for name, value in {"loss": loss.value(output, y), **loss.measure(output, y)}.items():
@@ -232,12 +237,15 @@ class State:
     """Everything that the next step depends on, beside the rows.
 
     batch     steps done in the epoch in progress
-    best_*    the epoch with the lowest validation loss so far (0: none), that loss, and its parameters
+    buffers   what the module keeps beside theta (running statistics), by name
+    best_*    the epoch with the lowest validation loss so far (0: none), that loss, its parameters and its buffers
     """
 
     theta: Tensor
     memory: dict[str, Any]
     best_theta: Tensor
+    buffers: dict[str, Tensor] = field(default_factory=dict)
+    best_buffers: dict[str, Tensor] = field(default_factory=dict)
     best_loss: float = math.inf
     best_epoch: int = 0
     step: int = 0
@@ -249,18 +257,23 @@ class State:
 
     @classmethod
     def fresh(cls, run: Run, m: Material) -> State:
-        return cls(m.theta, run.optimizer.start(m.theta, m.layout), m.theta.clone())
+        buffers = m.objective.buffers
+        kept = {name: buffer.clone() for name, buffer in buffers.items()}
+        return cls(m.theta, run.optimizer.start(m.theta, m.layout), m.theta.clone(), buffers, kept)
 
     @classmethod
     def restored(cls, run: Run, m: Material, saved: dict[str, Any]) -> State:
-        """The state of a commit; `m.theta` takes its parameters in place, since the module looks at it."""
+        """The state of a commit; theta and buffers take its numbers in place, since the module looks at them."""
         memory = run.optimizer.start(m.theta, m.layout)
         m.theta.copy_(saved["theta"])
+        for name, buffer in m.objective.buffers.items():
+            buffer.copy_(saved["buffers"][name])
         noise_state, saved = saved["noise_state"], moved(saved, m.device)
         return cls(
             **saved
             | {
                 "theta": m.theta,
+                "buffers": m.objective.buffers,
                 "memory": run.optimizer.restored(memory, saved["memory"]),
                 "tally": Tally(**saved["tally"]),
                 "noise_state": noise_state,  # of a generator, which keeps it on the CPU
@@ -301,8 +314,10 @@ class State:
         return row | {"grad_norm": bad.norm if bad else mean["grad_norm"]}
 
     def close_epoch(self, row: Row, judged: Tensor) -> None:
-        """Start counting anew, and keep the parameters where they are the best so far."""
+        """Start counting anew, and keep the parameters and the buffers where they are the best so far."""
         self.batch, self.tally = 0, Tally()
         if row["val_loss"] < self.best_loss and math.isfinite(row["train_loss"]):
             self.best_loss, self.best_epoch = row["val_loss"], int(row["epoch"])
             self.best_theta.copy_(judged)
+            for name, buffer in self.buffers.items():
+                self.best_buffers[name].copy_(buffer)

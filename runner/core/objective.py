@@ -12,7 +12,7 @@ cannot look cheap. This is the only file that knows how a gradient is taken.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.core.errors import Diverged
+from runner.core.moments import Moments
 from runner.core.noise import Noisy
 from runner.core.theta import Layout
 
@@ -77,7 +78,9 @@ class Objective:
         self.first: tuple[float, float] = (math.nan, math.nan)  # its mean loss and the norm of the gradient of L
         self._fresh = True  # no gradient was asked for yet on this mini-batch
         self._parameters = tuple(module.parameters())
+        self.buffers = dict(module.named_buffers())  # what the module keeps beside theta: running statistics
         self._noisy = [part for part in module.modules() if isinstance(part, Noisy)]
+        self._moments = [part for part in module.modules() if isinstance(part, Moments)]
         self._forward = module.forward  # module(x) would look for hooks in every call; there are none
         self._grad = torch.empty_like(theta)
         self._grad_views = layout.views(self._grad)
@@ -108,10 +111,16 @@ class Objective:
         """
         self.counts.forward += 1
         self.counts.backward += 1
+        fresh = self._fresh
         if theta is self.theta:
-            return self._differentiate(), self._grad
-        with self._at(theta):
-            return self._differentiate(), self._grad
+            value = self._differentiate()
+        else:
+            with self._at(theta):
+                value = self._differentiate()
+        if fresh:
+            for part in self._moments:
+                part.keep()
+        return value, self._grad
 
     def _differentiate(self) -> float:
         output = self._forward(self.x)
@@ -140,13 +149,32 @@ class Objective:
             allow_unreachable=False, accumulate_grad=False,
         )  # fmt: skip
 
+    def refit(self, theta: Tensor, parts: Sequence[Tensor]) -> None:
+        """Give every layer that is exact in use the moments of its inputs over all examples, at `theta`.
+
+        parts: the training examples, x `[B, ...]` each. Costs a forward pass over them for each such layer, since the
+        inputs of one depend on the moments of those before it.
+        """
+        exact = [part for part in self._moments if part.exact]
+        if exact:
+            with self.evaluation(theta) as network:
+                for layer in exact:
+                    with layer.collecting():
+                        for x in parts:
+                            network(x)
+
     @contextmanager
-    def evaluation(self, theta: Tensor) -> Iterator[Callable[[Tensor], Tensor]]:
-        """The network at `theta` as in use: no gradient, dropout off. Yields x [B, ...] -> output [B, d_out]."""
+    def evaluation(
+        self, theta: Tensor, buffers: Mapping[str, Tensor] | None = None
+    ) -> Iterator[Callable[[Tensor], Tensor]]:
+        """The network at `theta` as in use: no gradient, dropout off. Yields x [B, ...] -> output [B, d_out].
+
+        buffers: the statistics to use instead of the present ones.
+        """
         was_training = self.module.training
         self.module.eval()
         try:
-            with torch.no_grad(), self._at(theta):
+            with torch.no_grad(), self._at(theta), self._with(buffers):
                 yield self._forward
         finally:
             self.module.train(was_training)
@@ -166,6 +194,20 @@ class Objective:
             if self.penalty is not None:
                 total += self.penalty.value_and_grad(self.theta, self.layout)[1]
         return float(torch.linalg.vector_norm(total))
+
+    @contextmanager
+    def _with(self, buffers: Mapping[str, Tensor] | None) -> Iterator[None]:
+        if buffers is None:
+            yield
+            return
+        present = {name: buffer.clone() for name, buffer in self.buffers.items()}
+        for name, buffer in self.buffers.items():
+            buffer.copy_(buffers[name])
+        try:
+            yield
+        finally:
+            for name, buffer in self.buffers.items():
+                buffer.copy_(present[name])
 
     @contextmanager
     def _at(self, theta: Tensor) -> Iterator[None]:

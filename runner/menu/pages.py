@@ -137,7 +137,10 @@ def arguments(given: Sequence[Argument], entry: Entry, width: int, colour: bool)
 
 def spoken(argument: Argument, place: str) -> tuple[str, str]:
     """`optimizer.eps=1e-08` and `a number in (0, inf)`."""
-    name = f"{place}.{argument.name}"
+    name = f"{place.replace('/', '.')}.{argument.name}"
+    if argument.choice:
+        inner = f"{place}/{argument.name}"
+        return f"{inner}={argument.choice}", f"`optrun list {inner}`"
     if argument.parts:
         return name, f"{argument.allowed}; {' and '.join(argument.parts)} unless you give others"
     if argument.part:

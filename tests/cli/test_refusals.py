@@ -78,8 +78,8 @@ REFUSED = {
     ),
     "architecture.activation=rellu": (
         "architecture.activation=rellu",
-        "relu | tanh | sigmoid | leaky_relu | identity",
-        "give architecture.activation=... one of these (did you mean relu?); the default is relu",
+        "abs | elu | gelu | identity | leaky_relu | maxout | relu | sigmoid | sign | tanh",
+        "give architecture.activation=... one of these (did you mean relu?)",
     ),
     "stop.rules.early_stopping.patience=0": (
         "stop.rules.early_stopping.patience=0",

@@ -15,9 +15,14 @@ from runner.core.check import Choice, Range, arguments
 RUNNER = Path(runner.__file__).parent
 
 
+def package(room: str) -> str:
+    """The package of a room, or of a room inside another: architecture/activation."""
+    return f"runner.{room.replace('/', '.')}"
+
+
 def role(room: str) -> type[Choice]:
     """The abstract class of a room: the one in base.py from which the others of that file descend."""
-    module = importlib.import_module(f"runner.{room}.base")
+    module = importlib.import_module(f"{package(room)}.base")
     found = [cls for cls in own_classes(module) if Choice in cls.__bases__]
     (one,) = (cls for cls in found if inspect.isabstract(cls))
     return one
@@ -33,7 +38,7 @@ def choices(room: str) -> dict[str, type[Any]]:
     for path in sorted((RUNNER / room).glob("*.py")):
         if path.stem in ("__init__", "base"):
             continue
-        module = importlib.import_module(f"runner.{room}.{path.stem}")
+        module = importlib.import_module(f"{package(room)}.{path.stem}")
         concrete = [cls for cls in own_classes(module) if issubclass(cls, role(room)) and not inspect.isabstract(cls)]
         if concrete:
             (found[path.stem],) = concrete

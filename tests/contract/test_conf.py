@@ -26,6 +26,13 @@ def hydra() -> Iterator[None]:
         yield
 
 
+def node(plain: dict[str, Any], room: str) -> dict[str, Any]:
+    """The part of a configuration that a room is, or a room inside another."""
+    for name in room.split("/"):
+        plain = plain[name]
+    return plain
+
+
 def composed(*overrides: str) -> dict[str, Any]:
     """The whole configuration, resolved; what has to be given is '???'."""
     config = compose("config", [*overrides, "hydra/launcher=basic"])  # our own launcher starts with the program
@@ -35,11 +42,11 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 @each_room
 def test_every_choice_has_a_yaml_of_its_name_and_every_yaml_a_choice(room: menu.Room) -> None:
-    assert room.names == sorted(path.stem for path in (CONF / room.name).glob("*"))
+    assert room.names == sorted(path.stem for path in (CONF / room.name).glob("*") if path.is_file())
 
 
 def test_every_folder_of_the_configuration_is_a_room_or_holds_experiments() -> None:
-    folders = {path.name for path in CONF.iterdir() if path.is_dir()}
+    folders = {str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()}
     assert folders - {"experiment"} == {room.name for room in menu.rooms()}
 
 
@@ -47,7 +54,7 @@ def test_every_folder_of_the_configuration_is_a_room_or_holds_experiments() -> N
 def test_a_class_is_named_after_its_file(entry: menu.Entry) -> None:
     class_name = entry.target.rpartition(".")[2].lower()
     plain = entry.name.replace("_", "")
-    assert class_name == (f"no{entry.room}" if plain == "none" else plain)
+    assert class_name == (f"no{entry.room.rpartition('/')[2]}" if plain == "none" else plain)
 
 
 @each_choice
@@ -66,7 +73,7 @@ def test_a_yaml_names_the_class_of_its_file_or_one_from_outside_that_the_user_ma
 
 @each_choice
 def test_a_choice_composes_to_the_arguments_of_its_class_with_their_defaults(entry: menu.Entry) -> None:
-    found = composed(f"{entry.room}={entry.name}")[entry.room]
+    found = node(composed(f"{entry.room}={entry.name}"), entry.room)
     found.pop("_target_")
     if entry.room == "optimizer" and all(one.name != "lr" for one in entry.arguments):
         assert checked("lr", found.pop("lr"), float) > 0
@@ -74,7 +81,11 @@ def test_a_choice_composes_to_the_arguments_of_its_class_with_their_defaults(ent
         return  # the arguments are those of a class that the user will name
     assert set(found) == {one.name for one in entry.arguments}
     for one in entry.arguments:
-        if one.parts:
+        if one.choice:
+            assert found[one.name] == node(
+                composed(f"{entry.room}/{one.name}={one.choice}"), f"{entry.room}/{one.name}"
+            )
+        elif one.parts:
             assert list(found[one.name]) == list(one.parts)
         elif one.part:
             assert found[one.name] == composed(f"{entry.room}={one.part}")[entry.room]
@@ -86,7 +97,7 @@ def test_a_choice_composes_to_the_arguments_of_its_class_with_their_defaults(ent
 
 @each_choice
 def test_the_parts_of_a_choice_are_as_they_are_by_themselves(entry: menu.Entry) -> None:
-    found = composed(f"{entry.room}={entry.name}")[entry.room]
+    found = node(composed(f"{entry.room}={entry.name}"), entry.room)
     for one in entry.arguments:
         for part in one.parts:
             assert found[one.name][part] == composed(f"{entry.room}={part}")[entry.room]
@@ -94,11 +105,13 @@ def test_the_parts_of_a_choice_are_as_they_are_by_themselves(entry: menu.Entry) 
 
 def test_the_default_experiment_is_the_one_that_is_told() -> None:
     found = composed()
-    assert {room.name: found[room.name]["_target_"] for room in menu.rooms()} == {
+    assert {room.name: node(found, room.name)["_target_"] for room in menu.rooms()} == {
         "dataset": "runner.dataset.digits.Digits",
         "preprocess": "runner.preprocess.standardize.Standardize",
         "sampler": "runner.sampler.shuffle.Shuffle",
         "architecture": "runner.architecture.mlp.MLP",
+        "architecture/activation": "runner.architecture.activation.relu.ReLU",
+        "architecture/normalization": "runner.architecture.normalization.none.NoNormalization",
         "init": "runner.init.kaiming_normal.KaimingNormal",
         "loss": "runner.loss.cross_entropy.CrossEntropy",
         "regularizer": "runner.regularizer.none.NoRegularizer",

@@ -26,7 +26,21 @@ def test_the_rooms_come_in_the_order_of_the_configuration_with_its_defaults() ->
     config = OmegaConf.load(menu.conf_dir() / "config.yaml")
     parts = [(str(name), choice) for part in config.defaults if part != "_self_" for name, choice in part.items()]
     expected = [(name, choice) for name, choice in parts if not name.startswith("override ")]
-    assert [(room.name, room.default) for room in menu.rooms()] == expected
+    assert [(room.name, room.default) for room in menu.rooms() if "/" not in room.name] == expected
+
+
+def test_a_room_is_followed_by_the_rooms_inside_it() -> None:
+    names = [room.name for room in menu.rooms()]
+    place = names.index("architecture")
+    assert names[place + 1 : place + 3] == ["architecture/activation", "architecture/normalization"]
+
+
+def test_an_argument_that_is_chosen_from_a_room_inside_leads_there() -> None:
+    page = menu.choice("", "mlp")
+    assert "architecture/activation=relu   `optrun list architecture/activation`\n" in page
+    page = menu.choice("architecture/activation", "leaky_relu")
+    assert page.startswith("architecture/activation=leaky_relu\n")
+    assert "architecture.activation.negative_slope=0.01   a number in [0, inf)\n" in page
 
 
 def test_the_overview_gives_every_room_and_every_choice_its_sentence() -> None:
@@ -129,8 +143,9 @@ def test_a_choice_may_be_asked_for_with_or_without_its_room() -> None:
 
 
 def test_a_name_that_two_rooms_have_shows_both() -> None:
-    assert re.findall(r"^(\w+=none)", menu.choice("", "none"), re.MULTILINE) == [
+    assert re.findall(r"^(\S+=none)", menu.choice("", "none"), re.MULTILINE) == [
         "preprocess=none",
+        "architecture/normalization=none",
         "regularizer=none",
         "probe=none",
     ]
@@ -163,14 +178,16 @@ def test_a_choice_whose_class_the_user_names_asks_for_it_instead_of_its_own_argu
     [
         (
             ["adamm"],
-            "optrun list adamm is refused\n  allowed: a room (dataset, preprocess, sampler, architecture, init, loss, "
-            "regularizer, optimizer, schedule, stop, probe), or the name of a choice\n"
+            "optrun list adamm is refused\n  allowed: a room (dataset, preprocess, sampler, architecture, "
+            "architecture/activation, architecture/normalization, init, loss, regularizer, optimizer, schedule, stop, "
+            "probe), or the name of a choice\n"
             "  do this: did you mean adam? `optrun list` shows them all",
         ),
         (
             ["optimiser", "adam"],
-            "optrun list optimiser is refused\n  allowed: the rooms dataset, preprocess, sampler, architecture, init, "
-            "loss, regularizer, optimizer, schedule, stop, probe\n"
+            "optrun list optimiser is refused\n  allowed: the rooms dataset, preprocess, sampler, architecture, "
+            "architecture/activation, architecture/normalization, init, loss, regularizer, optimizer, schedule, stop, "
+            "probe\n"
             "  do this: did you mean optimizer? `optrun list` shows them all",
         ),
         (
