@@ -135,8 +135,8 @@ def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) ->
             f"{key}._target_",
             node.get("_target_") if isinstance(node, dict) else node,
             allowed=f"the dotted path of a class, a kind of {role.__name__}",
-            do=f"choose one from `optrun list {key}`"
-            + (", or give optimizer._target_=torch.optim.Adagrad, say" if key == "optimizer" else ""),
+            do=f"choose one from `optrun list {key.partition('.')[0]}`"
+            + (f", or give {key}._target_=torch.optim.Adagrad, say" if role is Optimizer else ""),
         )
     cls = resolved(f"{key}._target_", node["_target_"], role, plugins)
     taken = ("_target_", "lr") if role is Optimizer else ("_target_",)  # lr has become the key at the top

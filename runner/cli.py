@@ -45,7 +45,7 @@ _plugins: tuple[str, ...] = ()  # named on the command line
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. The only place that turns errors into messages."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [in_full(argument) for argument in (sys.argv[1:] if argv is None else argv)]
     try:
         return dispatch(arguments)
     except Interrupted as error:
@@ -62,6 +62,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         return failed("this is a bug in optrun or in a plugin; the lines above say where", 1)
+
+
+def in_full(argument: str) -> str:
+    """`optimizer.inner=adam` as Hydra wants it, `optimizer@optimizer.inner=adam`; other arguments as they are.
+
+    A choice inside a choice is of the same room and is called inner, whatever holds it.
+    """
+    return re.sub(r"^(\w+)((?:\.inner)+)=(?!\{)", r"\1@\1\2=", argument)
 
 
 def failed(message: str, code: int) -> int:

@@ -88,7 +88,8 @@ class Choice:
     def changed(self) -> list[str]:
         """`name=value` for every argument that is not at its default, but for those that are choices themselves."""
         given = {field.name: (getattr(self, field.name), default_of(field)) for field in dataclasses.fields(self)}
-        return [f"{k}={shown(v)}" for k, (v, default) in given.items() if v != default and not isinstance(v, dict)]
+        plain = {k: v for k, (v, default) in given.items() if v != default and not isinstance(v, dict | Choice)}
+        return [f"{k}={shown(v)}" for k, v in plain.items()]
 
 
 def hints_of(cls: type) -> dict[str, Any]:

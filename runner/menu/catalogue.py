@@ -28,6 +28,7 @@ class Argument:
     default     `dataclasses.MISSING` where it has to be given
     follows     the plain key that it is set to, if any
     parts       the choices of its own room that it is composed of, if any
+    inner       the one choice of its own room that it is, unless another is given
     """
 
     name: str
@@ -36,6 +37,7 @@ class Argument:
     meaning: str
     follows: str = ""
     parts: tuple[str, ...] = ()
+    inner: str = ""
 
     @property
     def allowed(self) -> str:
@@ -47,7 +49,7 @@ class Entry:
     """One choice.
 
     target  the dotted path of its class
-    lr      the learning rate that comes with it, if it is an optimizer
+    lr      the learning rate that comes with it, if it is an optimizer: a number, or that of the rule inside it
     open    the user names the class: `_target_: ???` in its yaml
     """
 
@@ -140,6 +142,7 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
             meaning=meanings.get(name, ""),
             follows="".join(re.findall(r"^\$\{(\w+)\}$", given.get(name, ""))),
             parts=tuple(re.findall(rf"^ +- (\w+)@{name}\.\w+", text, re.MULTILINE)),
+            inner="".join(re.findall(rf"^ +- /{room}@{name}: (\w+)", text, re.MULTILINE)),
         )
         for name, field in choice.fields.items()
     )
@@ -155,7 +158,7 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
         example=doc.example,
         source=doc.source,
         here=doc.here,
-        lr=given.get("lr", "") if "lr" not in choice.fields else "",
+        lr=re.sub(r"^\$\{\.(\w+)\.lr\}$", r"that of \1", given.get("lr", "")) if "lr" not in choice.fields else "",
         open=given.get("_target_") == "???",
     )
 

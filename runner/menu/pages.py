@@ -140,6 +140,8 @@ def spoken(argument: Argument, place: str) -> tuple[str, str]:
     name = f"{place}.{argument.name}"
     if argument.parts:
         return name, f"{argument.allowed}; {' and '.join(argument.parts)} unless you give others"
+    if argument.inner:
+        return f"{name}={argument.inner}", f"a choice of {place}; {name}.KEY=... are its arguments"
     if argument.default is dataclasses.MISSING or argument.default == "???":
         return f"{name}=...", f"{argument.allowed}; has to be given"
     follows = f"; follows {argument.follows}=..." if argument.follows else ""

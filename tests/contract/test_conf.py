@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from runner import menu
+from runner.cli import in_full
 from runner.core.check import checked
 
 CONF = menu.conf_dir()
@@ -75,6 +76,8 @@ def test_a_choice_composes_to_the_arguments_of_its_class_with_their_defaults(ent
     for one in entry.arguments:
         if one.parts:
             assert list(found[one.name]) == list(one.parts)
+        elif one.inner:
+            continue  # tested below
         elif one.default is MISSING:
             assert found[one.name] == "???"
         else:
@@ -87,6 +90,22 @@ def test_the_parts_of_a_choice_are_as_they_are_by_themselves(entry: menu.Entry) 
     for one in entry.arguments:
         for part in one.parts:
             assert found[one.name][part] == composed(f"{entry.room}={part}")[entry.room]
+        if one.inner:
+            assert found[one.name] == composed(f"{entry.room}={one.inner}")[entry.room]
+
+
+INNER = [(entry, one) for entry in ENTRIES for one in entry.arguments if one.inner]
+
+
+@pytest.mark.parametrize(("entry", "one"), INNER, ids=[entry.name for entry, _ in INNER])
+def test_the_choice_inside_another_is_chosen_by_its_place_and_brings_its_learning_rate(
+    entry: menu.Entry, one: menu.Argument
+) -> None:
+    place = f"{entry.room}.{one.name}"
+    for name in ("adam", "momentum"):
+        found = composed(f"{entry.room}={entry.name}", in_full(f"{place}={name}"))
+        assert found[entry.room][one.name] == composed(f"{entry.room}={name}")[entry.room]
+        assert found["lr"] == found[entry.room]["lr"] == composed(f"{entry.room}={name}")["lr"]
 
 
 def test_the_default_experiment_is_the_one_that_is_told() -> None:
