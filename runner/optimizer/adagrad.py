@@ -23,7 +23,8 @@ class Adagrad(Elementwise):
     s starts at 0 and never shrinks, so the steps do: under a constant gradient step t has the length lr / sqrt(t).
 
     eps: keeps the quotient finite where s is 0
-    eps_placement: outside the root, as above; inside, sqrt(s + eps); none, and then a step of 0 where s is 0
+    eps_placement: outside the root, as above; inside, sqrt(s + eps), where eps counts as its root does outside; none,
+        and then a step of 0 where s is 0
 
     >>> Adagrad(eps_placement="inside").rule(0.1)
     's <- s + g^2;  theta <- theta - 0.1 g / sqrt(s + 1e-10)'

@@ -26,7 +26,8 @@ class RMSprop(Elementwise):
 
     beta: the share of s that is kept (rho in Su, alpha in torch); 0.9 and 0.99 are usual
     eps: keeps the quotient finite where s is 0
-    eps_placement: outside the root, as above; inside, sqrt(s + eps); none, and then a step of 0 where s is 0
+    eps_placement: outside the root, as above; inside, sqrt(s + eps), where eps counts as its root does outside; none,
+        and then a step of 0 where s is 0
     mu: the share of the velocity that is kept
     centered: divide by the running deviation: s - m^2 in place of s, with m <- beta m + (1 - beta) g
 
