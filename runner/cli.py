@@ -11,6 +11,7 @@ answer at once, and what is wrong in the grammar of a command is said before tor
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import re
@@ -41,6 +42,19 @@ HYDRA_FLAGS = {
 
 _exit_code = 0  # of a sweep: Hydra gives a launcher no way to return a value to whoever called main
 _plugins: tuple[str, ...] = ()  # named on the command line
+
+
+def command() -> int:
+    """`main` in a process of its own, which ends with it.
+
+    Importing torch makes hundreds of thousands of objects that stay. Looking for garbage among them meanwhile costs
+    0.3 s of 2.4, and once more at the end, before the process may exit, 0.5 s.
+    """
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        return main()
+    finally:
+        gc.freeze()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -60,7 +60,7 @@ def test_the_wheel_works_from_another_folder(wheel: Path, tmp_path: Path) -> Non
 def test_the_console_script_and_the_version_are_in_the_metadata(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (script,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
-    assert "optrun = runner.cli:main" in archive.read(script).decode()
+    assert "optrun = runner.cli:command" in archive.read(script).decode()
 
 
 def test_the_pinned_torch_is_the_one_that_the_package_asks_for() -> None:

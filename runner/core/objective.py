@@ -23,6 +23,7 @@ from runner.core.errors import Diverged
 from runner.core.noise import Noisy
 from runner.core.theta import Layout
 
+_ENGINE = torch.autograd.Variable._execution_engine
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -51,11 +52,12 @@ class Objective:
         self.output = theta.new_empty(0)  # of the first gradient on this mini-batch, [B, d_out], detached
         self.first: tuple[float, float] = (math.nan, math.nan)  # its loss and the norm of its gradient
         self._fresh = True  # no gradient was asked for yet on this mini-batch
-        self._parameters = list(module.parameters())
+        self._parameters = tuple(module.parameters())
         self._noisy = [part for part in module.modules() if isinstance(part, Noisy)]
         self._forward = module.forward  # module(x) would look for hooks in every call; there are none
         self._grad = torch.empty_like(theta)
         self._grad_views = layout.views(self._grad)
+        self._one = torch.ones((), dtype=theta.dtype, device=theta.device)
 
     def on(self, x: Tensor, y: Tensor, noise: torch.Generator | None = None) -> None:
         """Take `x [B, ...]` and `y [B]` as the mini-batch and draw its noise from the stream `noise`."""
@@ -89,12 +91,19 @@ class Objective:
     def _differentiate(self) -> tuple[float, float]:
         output = self._forward(self.x)
         loss = self.loss(output, self.y)
-        torch._foreach_copy_(self._grad_views, torch.autograd.grad(loss, self._parameters))
+        torch._foreach_copy_(self._grad_views, self._gradients(loss))
         # One number each: on a GPU this waits for the device, on a CPU it costs two microseconds.
         value, norm = loss.item(), torch.linalg.vector_norm(self._grad).item()
         if self._fresh:
             self._fresh, self.first, self.output = False, (value, norm), output.detach()
         return value, norm
+
+    def _gradients(self, loss: Tensor) -> tuple[Tensor, ...]:
+        """`torch.autograd.grad(loss, parameters)` without its checks of the arguments: 12 us of a step of 130."""
+        return _ENGINE.run_backward(
+            (loss,), (self._one,), keep_graph=False, create_graph=False, inputs=self._parameters,
+            allow_unreachable=False, accumulate_grad=False,
+        )  # fmt: skip
 
     @contextmanager
     def evaluation(self, theta: Tensor) -> Iterator[Callable[[Tensor], Tensor]]:

@@ -50,7 +50,7 @@ class Entry:
 
     target  the dotted path of its class
     lr      the learning rate that comes with it, if it is an optimizer: a number, or that of the rule inside it
-    open    the user names the class: `_target_: ???` in its yaml
+    open    the `_target_` in its yaml, where that is not of this package: the user may name another there
     """
 
     room: str
@@ -64,7 +64,7 @@ class Entry:
     source: str
     here: str
     lr: str = ""
-    open: bool = False
+    open: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
         source=doc.source,
         here=doc.here,
         lr=re.sub(r"^\$\{\.(\w+)\.lr\}$", r"that of \1", given.get("lr", "")) if "lr" not in choice.fields else "",
-        open=given.get("_target_") == "???",
+        open="" if given["_target_"].startswith("runner.") else given["_target_"],
     )
 
 

@@ -124,7 +124,7 @@ def head(entry: Entry, place: Room, width: int, colour: bool) -> list[str]:
 def arguments(given: Sequence[Argument], entry: Entry, width: int, colour: bool) -> list[str]:
     """Each argument as it is typed, with its default, what it may be, and its meaning below."""
     if entry.open:  # the class that will be named has arguments of its own
-        given = (TARGET,)
+        given = (dataclasses.replace(TARGET, default=entry.open),)
     lines: list[str] = [""] if given else []
     for meaning, group in groupby(given, key=lambda argument: argument.meaning):
         for argument in group:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from runner import menu
 from tests.cli.conftest import Call
 
 KEYS = (
     "dataset, preprocess, sampler, architecture, init, loss, optimizer, schedule, stop, probe, "
     "lr, batch_size, epochs, seed, device, threads, precision, plugins, expect"
 )
+OPTIMIZERS = ", ".join(next(room for room in menu.rooms() if room.name == "optimizer").names)
 ABOVE_0 = "a number in (0, inf)"
 FROM_1 = "a whole number in [1, inf)"
 IN_RANGE = "a value in that range"
@@ -46,11 +48,11 @@ REFUSED = {
     ),
     "optimizer=adamm": (
         "optimizer=adamm",
-        "adam, momentum, sgd, torch",
+        OPTIMIZERS,
         "did you mean adam? `optrun list optimizer` describes them",
     ),
-    "optimizer=torch": (
-        "optimizer._target_=???",
+    "optimizer._target_=null": (
+        "optimizer._target_=null",
         "the dotted path of a class, a kind of Optimizer",
         "choose one from `optrun list optimizer`, or give optimizer._target_=torch.optim.Adagrad, say",
     ),
@@ -66,7 +68,7 @@ REFUSED = {
     ),
     "optimizer.epsilon=1": (
         "optimizer.epsilon=1",
-        "the arguments of Adam: betas, eps",
+        "the arguments of Adam: betas, eps, bias_correction, eps_placement",
         "did you mean eps? remove it or use one of these",
     ),
     "device=tpu": ("device=tpu", "auto, cpu on this machine", "give device=auto"),

@@ -164,8 +164,8 @@ def test_an_argument_without_default_has_to_be_given(default: object) -> None:
 
 def test_a_choice_whose_class_the_user_names_asks_for_it_instead_of_its_own_arguments() -> None:
     place = ROOMS["optimizer"]
-    page = words("\n".join(pages.whole(replace(place["momentum"], open=True), place, 80, False)))
-    assert "optimizer._target_=... a text; has to be given the dotted path of a class" in page
+    page = words("\n".join(pages.whole(replace(place["momentum"], open="torch.optim.AdamW"), place, 80, False)))
+    assert "optimizer._target_=torch.optim.AdamW a text the dotted path of a class" in page
     assert "optimizer.mu" not in page
 
 

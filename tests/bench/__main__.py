@@ -1,0 +1,50 @@
+"""How fast one run is, as ratios: `make bench`, or `make bench ARGS=--quick`, or `python -m tests.bench --only step`.
+
+Prints three tables and fails nobody: on a busy machine a timing is no verdict. Takes three and a half minutes, with
+--quick about one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+
+from tests.bench import process, step
+from tests.bench.turns import Comparison, table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").strip())
+    parser.add_argument("--quick", action="store_true", help="few turns: a first impression")
+    parser.add_argument("--only", choices=("step", "process"), help="one of the two parts")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    begun = time.perf_counter()
+    if given.only != "process":
+        steps(quick=given.quick)
+    if given.only != "step":
+        caption = "Whole process, s: the default experiment, 30 epochs"
+        print("\n" + table(caption, [process.compared(15 if given.quick else 50)], unit=1.0))
+    print(f"\ntorch {torch.__version__}; measured in {time.perf_counter() - begun:.0f} s")
+
+
+def steps(quick: bool) -> None:
+    rows: dict[str, list[Comparison]] = {"whole loop": [], "step alone": []}
+    for contest in step.contests():
+        for kind, comparison in contest.compared(10 if quick else 35):
+            rows[kind].append(comparison)
+    captions = {
+        "whole loop": (
+            "Whole loop, us a step: train() with all that users get, against a plain loop. Both validate once\n"
+            "an epoch; theirs keeps no training loss, no accuracy, no norm of the gradient, writes nothing. One thread."
+        ),
+        "step alone": "Step alone, us: batches ready, no validation (ours takes loss and norm as numbers)",
+    }
+    for kind, caption in captions.items():
+        print("\n" + table(caption, rows[kind], unit=1e-6))
+
+
+if __name__ == "__main__":
+    main()
