@@ -52,6 +52,8 @@ class Asked(Protocol):
 class Optimizer(Choice, ABC):
     """A rule that changes theta."""
 
+    separable: ClassVar[bool] = False  # whether each part of theta moves by its own gradient at theta alone
+
     @abstractmethod
     def start(self, theta: Tensor, layout: Layout) -> State:
         """What the rule remembers before the first step."""
@@ -88,6 +90,7 @@ class Elementwise(Optimizer):
     What it remembers beside vectors are numbers that all elements share: floats for one run, `[..., 1]` for rows.
     """
 
+    separable: ClassVar[bool] = True
     memory: ClassVar[tuple[str, ...]] = ()  # the names of the vectors it keeps, each 0 at first
     numbers: ClassVar[tuple[str, ...]] = ()  # the names of the numbers it keeps, each 0 at first
 
@@ -214,7 +217,7 @@ def count_free(state: State, rate: Scalar) -> None:
     state["largest"] = larger(rate, state["largest"])
     weight = state["largest"] ** 2
     state["weights"] = state["weights"] + weight
-    state["share"] = weight / state["weights"]
+    state["share"] = weight / larger(state["weights"], 1e-38)  # a schedule may begin at 0, and 0/0 is a share of 0
 
 
 def free_step_(y: Tensor, state: State, beta: float) -> None:

@@ -31,6 +31,7 @@ class NesterovOriginal(Elementwise):
     which theta is the look-ahead point.
     """
 
+    separable: ClassVar[bool] = False  # the point ahead is one of all parameters
     memory: ClassVar[tuple[str, ...]] = ("p",)  # the previous step
 
     mu: Below1 = 0.9

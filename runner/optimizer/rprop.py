@@ -9,6 +9,7 @@ from torch import Tensor
 from runner.core.check import Positive, Range, Share
 from runner.core.errors import ConfigError
 from runner.core.theta import Layout
+from runner.linalg.vector import choose
 from runner.optimizer.base import Elementwise, State
 
 Above1 = Annotated[float, Range(above=1)]
@@ -56,8 +57,9 @@ class Rprop(Elementwise):
         factor = torch.where(agreement > 0, self.etas[1], torch.where(agreement < 0, self.etas[0], same))
         size = (lr * state["width"]).mul_(factor).clamp_(min=self.sizes[0]).clamp_(max=self.sizes[1])
         g = g.masked_fill(agreement < 0, 0.0)
-        theta.addcmul_(size, g.sign(), value=-1)
-        torch.div(size, lr, out=state["width"])
+        # A schedule may begin at 0, where a width says nothing: then nothing moves and the widths stay.
+        theta.addcmul_(size, g.sign().mul_(choose(lr > 0, 1.0, 0.0)), value=-1)
+        state["width"].copy_(choose(lr > 0, size / lr, state["width"]))
         state["before"].copy_(g)
 
     def rule(self, lr: float) -> str:

@@ -114,6 +114,15 @@ def test_a_zero_gradient_is_a_fixed_point_of_the_start(rule: Optimizer, dtype: t
     assert torch.equal(descend(undecayed(rule), asked, asked.minimum.clone(), usual_lr(rule), 10), asked.minimum)
 
 
+@each
+def test_a_schedule_may_begin_at_0(rule: Optimizer) -> None:
+    lr, start = usual_lr(rule), trained(rule, lambda t: 0.0, 0)
+    assert torch.equal(trained(rule, lambda t: 0.0, 1), start)
+    later = trained(rule, lambda t: lr if t > 1 else 0.0, 3)
+    assert later.isfinite().all()
+    assert not torch.equal(later, start)
+
+
 @each_dtype
 @each
 def test_it_changes_theta_in_place_and_keeps_its_dtype(rule: Optimizer, dtype: torch.dtype) -> None:
