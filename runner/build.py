@@ -143,9 +143,7 @@ def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) ->
     given = {name: value for name, value in node.items() if name not in taken}
     try:
         if issubclass(cls, torch.optim.Optimizer):
-            made = Torch(cls=cls, arguments=given)
-            made.make([torch.nn.Parameter(torch.zeros(2, 2))], lr=0.1)  # its own checks, before any training
-            return made
+            return Torch(cls=cls, arguments=given).tried()  # its own checks, before any training
         only_known(cls, given)
         for name, value in given.items():
             given[name] = nested(f"{key}.{name}", value, role, plugins)
