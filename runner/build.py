@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.architecture.base import Architecture
 from runner.core import device
-from runner.core.check import Choice, Count, Positive, checked, hints_of, only_known
+from runner.core.check import Choice, Count, Rate, checked, hints_of, only_known
 from runner.core.errors import ConfigError, did_you_mean
 from runner.dataset.base import Dataset
 from runner.init.base import Init
@@ -106,7 +106,7 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
     checked("batch_size", config.get("batch_size", 1), Count)
     node = config["optimizer"]
     default_lr = node.get("lr") if isinstance(node, dict) else None
-    lr = checked("lr", config["lr"], Positive, *([default_lr] if isinstance(default_lr, int | float) else []))
+    lr = checked("lr", config["lr"], Rate, *([default_lr] if isinstance(default_lr, int | float) else []))
     epochs = checked("epochs", config["epochs"], Count)
     name = checked("device", config.get("device", "auto"), str)
     device.resolve(name)
@@ -143,17 +143,15 @@ def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) ->
             f"{key}._target_",
             node.get("_target_") if isinstance(node, dict) else node,
             allowed=f"the dotted path of a class, a kind of {role.__name__}",
-            do=f"choose one from `optrun list {key}`"
-            + (", or give optimizer._target_=torch.optim.Adagrad, say" if key == "optimizer" else ""),
+            do=f"choose one from `optrun list {key.partition('.')[0]}`"
+            + (f", or give {key}._target_=torch.optim.Adagrad, say" if role is Optimizer else ""),
         )
     cls = resolved(f"{key}._target_", node["_target_"], role, plugins)
     taken = ("_target_", "lr") if role is Optimizer else ("_target_",)  # lr has become the key at the top
     given = {name: value for name, value in node.items() if name not in taken}
     try:
         if issubclass(cls, torch.optim.Optimizer):
-            made = Torch(cls=cls, arguments=given)
-            made.make([torch.nn.Parameter(torch.zeros(2, 2))], lr=0.1)  # its own checks, before any training
-            return made
+            return Torch(cls=cls, arguments=given).tried()  # its own checks, before any training
         only_known(cls, given)
         for name, value in given.items():
             inner = role_of(hints_of(cls)[name])

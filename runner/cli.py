@@ -23,6 +23,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,9 @@ def command() -> int:
     0.3 s of 2.4, and once more at the end, before the process may exit, 0.5 s.
     """
     gc.set_threshold(100_000, 50, 50)
-    signal.signal(signal.SIGINT, left)
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) is usual:  # what is ignored stays ignored: a background job
+            signal.signal(number, left)
     try:
         return main()
     finally:
@@ -62,7 +65,7 @@ def command() -> int:
 
 
 def left(number: int, frame: object) -> None:
-    """Ctrl-C outside of training, where nothing is at stake: leave at once.
+    """A signal outside of training, where nothing is at stake: leave at once.
 
     A KeyboardInterrupt in the middle of an import is swallowed, or turned into another error, by numpy and others.
     """
@@ -83,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return failed("interrupted; what was committed is kept, `optrun resume` goes on from there", 130)
     except BrokenPipeError:
-        from runner.screen.plain import forget
+        from runner.screen.base import forget
 
         forget(sys.stdout)
         return 0
@@ -94,7 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def failed(message: str, code: int) -> int:
     """Say on stderr why the command ended, and answer with its exit code."""
-    print(f"optrun: {message}", file=sys.stderr)
+    try:
+        print(f"optrun: {message}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # the terminal was closed; the exit code is all that is left to say
     return code
 
 
@@ -310,30 +316,39 @@ def lenient(arguments: list[str]) -> list[str]:
 
     >>> lenient(["optimizer=adam", "lrr=0.1", "+x=1", "hydra.run.dir=a", "-m"])
     ['optimizer=adam', '++lrr=0.1', '+x=1', 'hydra.run.dir=a', '-m']
-    >>> lenient(["schedule.then=cosine,staircase", "schedule.then.floor=0.1"])
-    ['schedule@schedule.then=cosine,staircase', '++schedule.then.floor=0.1']
+    >>> lenient(["schedule.then=cosine,staircase", "schedule.then.floor=0.1", "optimizer.inner.inner=adam"])
+    ['schedule@schedule.then=cosine,staircase', '++schedule.then.floor=0.1', 'optimizer@optimizer.inner.inner=adam']
     """
     kept = {"hydra", *(path.name for path in CONF.iterdir() if path.is_dir())}
-    inner = inner_choices()
 
     def unknown_to_hydra(argument: str) -> bool:
         key = re.match(r"[A-Za-z_][\w.]*(?==)", argument)
         return key is not None and key[0] not in kept and not key[0].startswith("hydra.")
 
-    chosen = [
-        f"{inner[key]}@{argument}" if (key := argument.split("=")[0]) in inner else argument for argument in arguments
-    ]
+    chosen = [f"{room}@{argument}" if (room := room_within(argument)) else argument for argument in arguments]
     return [f"++{argument}" if unknown_to_hydra(argument) else argument for argument in chosen]
 
 
-def inner_choices() -> dict[str, str]:
-    """`ROOM.ARGUMENT` -> ROOM for every argument that some yaml fills with a choice of its own room.
+def room_within(argument: str) -> str:
+    """The room, where an argument chooses by name a choice inside a choice of the same room; else nothing.
 
-    >>> inner_choices()["schedule.then"]
-    'schedule'
+    >>> room_within("schedule.then=cosine"), room_within("optimizer.inner.inner=adam"), room_within("schedule.floor=0")
+    ('schedule', 'optimizer', '')
     """
-    texts = [(path.parent.name, path.read_text(encoding="utf-8")) for path in CONF.glob("*/*.yaml")]
-    return {f"{room}.{name}": room for room, text in texts for name in re.findall(rf"^ +- /{room}@(\w+):", text, re.M)}
+    key, _, value = argument.partition("=")
+    room, *names = key.split(".")
+    inner = inner_choices().get(room, set())
+    return room if names and inner.issuperset(names) and not value.startswith("{") else ""
+
+
+@cache
+def inner_choices() -> dict[str, set[str]]:
+    """Room -> the arguments of its choices that some yaml fills with another choice of the room."""
+    found: dict[str, set[str]] = {}
+    for path in CONF.glob("*/*.yaml"):
+        room, text = path.parent.name, path.read_text(encoding="utf-8")
+        found.setdefault(room, set()).update(re.findall(rf"^ +- /{room}@(\w+):", text, re.MULTILINE))
+    return found
 
 
 def plain(override: str) -> str:
@@ -343,7 +358,7 @@ def plain(override: str) -> str:
     ('lr=0.1', 'schedule.then=cosine')
     """
     room, _, rest = override.lstrip("+").partition("@")
-    return rest if inner_choices().get(rest.split("=")[0]) == room else override.lstrip("+")
+    return rest if room and room_within(rest) == room else override.lstrip("+")
 
 
 def plugin_names(arguments: list[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from runner.architecture.base import Architecture, examine
 from runner.core import device as devices
-from runner.core.check import Choice, Count, Index, Positive
+from runner.core.check import Choice, Count, Index, Rate
 from runner.core.device import DTYPES, Precision
 from runner.core.errors import DataError
 from runner.core.objective import Objective
@@ -55,7 +55,7 @@ class Run(Choice):
     schedule: Schedule
     stop: Stop
     probe: Probe
-    lr: Positive
+    lr: Rate
     epochs: Count
     seed: Index
     device: str

@@ -75,11 +75,11 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                     at.count(m.objective, y, run.loss)
                     if signals.received or time.monotonic() > look:
                         look = time.monotonic() + 0.1
-                        watcher.tick(at.batch / steps)
                         if signals.received or look > folder.due_at():
                             commit(folder, at, noise, run)
                         if signals.received:
                             raise Interrupted(f"stopped by signal {signals.received}", signals.received)
+                        watcher.tick(at.batch / steps)
             except Diverged as error:
                 bad = error
             judged = run.optimizer.eval_theta(m.theta, at.memory)

@@ -47,6 +47,7 @@ class Range:
         return f"{low}, {high}"
 
 
+Rate = Annotated[float, Range(above=0, most=1e30)]  # float32 ends at 3.4e38, and a rule may multiply its rate
 Positive = Annotated[float, Range(above=0)]
 NonNegative = Annotated[float, Range(least=0)]
 Below1 = Annotated[float, Range(least=0, below=1)]

@@ -51,7 +51,7 @@ class Entry:
     """One choice.
 
     target  the dotted path of its class
-    lr      the learning rate that comes with it, if it is an optimizer
+    lr      the learning rate that comes with it, if it is an optimizer: a number, or that of the rule inside it
     open    the `_target_` in its yaml, where that is not of this package: the user may name another there
     """
 
@@ -178,7 +178,7 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
         example=doc.example,
         source=doc.source,
         here=doc.here,
-        lr=given.get("lr", "") if "lr" not in choice.fields else "",
+        lr=re.sub(r"^\$\{\.(\w+)\.lr\}$", r"that of \1", given.get("lr", "")) if "lr" not in choice.fields else "",
         open="" if given["_target_"].startswith("runner.") else given["_target_"],
     )
 

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from runner import menu
 from tests.cli.conftest import Call
 
 KEYS = (
     "dataset, preprocess, sampler, architecture, init, loss, regularizer, optimizer, schedule, stop, probe, "
     "lr, batch_size, epochs, seed, device, threads, precision, plugins, expect"
 )
-ABOVE_0 = "a number in (0, inf)"
+OPTIMIZERS = ", ".join(next(room for room in menu.rooms() if room.name == "optimizer").names)
+ABOVE_0 = "a number in (0, 1e+30]"
 FROM_1 = "a whole number in [1, inf)"
 IN_RANGE = "a value in that range"
 
@@ -24,6 +26,7 @@ REFUSED = {
     "lr=True": ("lr=true", ABOVE_0, "give lr=... a number; the default is 0.001"),
     "lr=abc": ("lr=abc", ABOVE_0, "give lr=... a number; the default is 0.001"),
     "lr=1e400": ("lr=inf", ABOVE_0, "give lr=... a finite number; the default is 0.001"),
+    "lr=1e39": ("lr=1e+39", ABOVE_0, f"give lr=... {IN_RANGE}; the default is 0.001"),
     "lr=": ("lr=''", ABOVE_0, "give lr=... a number; the default is 0.001"),
     "lr=null": ("lr=null", "a value", "give lr=...; `optrun --help` lists the choices"),
     "lr=0.1,0.2": (
@@ -46,7 +49,7 @@ REFUSED = {
     ),
     "optimizer=adamm": (
         "optimizer=adamm",
-        "adam, momentum, sgd, torch",
+        OPTIMIZERS,
         "did you mean adam? `optrun list optimizer` describes them",
     ),
     "optimizer._target_=null": (
@@ -66,7 +69,7 @@ REFUSED = {
     ),
     "optimizer.epsilon=1": (
         "optimizer.epsilon=1",
-        "the arguments of Adam: betas, eps",
+        "the arguments of Adam: betas, eps, bias_correction, eps_placement",
         "did you mean eps? remove it or use one of these",
     ),
     "device=tpu": ("device=tpu", "auto, cpu on this machine", "give device=auto"),

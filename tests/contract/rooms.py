@@ -9,7 +9,11 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
 import runner
+from runner import build, menu
 from runner.core.check import Choice, Range, arguments
 
 RUNNER = Path(runner.__file__).parent
@@ -46,12 +50,25 @@ def choices(room: str) -> dict[str, type[Any]]:
     return found
 
 
-def variants(cls: type[Any]) -> dict[str, tuple[Any, Any]]:
-    """Argument -> two records of a choice that differ in it alone: one number changed, in its range."""
+def made(room: str, name: str) -> Any:
+    """A choice as its yaml makes it, with the choice that may be inside it."""
+    with initialize_config_dir(str(menu.conf_dir().resolve()), version_base="1.3"):
+        config = compose(f"{room}/{name}")
+    node = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(node, dict)
+    return build.choice(room, node[room], role(room), ())
+
+
+def variants(cls: type[Any], given: Any = None) -> dict[str, tuple[Any, Any]]:
+    """Argument -> two records of a choice that differ in it alone: one number or word changed, in its range.
+
+    `given` is the first of the two, for a class that cannot be made without arguments.
+    """
+    first = cls() if given is None else given
     found = {}
     for name, (annotation, default) in arguments(cls).items():
         for place, other in others(annotation, default):
-            found[f"{name}{place}"] = (cls(), cls(**{name: other}))
+            found[f"{name}{place}"] = (first, dataclasses.replace(first, **{name: other}))
     return found
 
 

@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from runner import menu
+from runner.cli import lenient
 from runner.core.check import checked
 
 CONF = menu.conf_dir()
@@ -101,6 +102,20 @@ def test_the_parts_of_a_choice_are_as_they_are_by_themselves(entry: menu.Entry) 
     for one in entry.arguments:
         for part in one.parts:
             assert found[one.name][part] == composed(f"{entry.room}={part}")[entry.room]
+
+
+INNER = [(entry, one) for entry in ENTRIES for one in entry.arguments if one.part and entry.room == "optimizer"]
+
+
+@pytest.mark.parametrize(("entry", "one"), INNER, ids=[entry.name for entry, _ in INNER])
+def test_the_choice_inside_another_is_chosen_by_its_place_and_brings_its_learning_rate(
+    entry: menu.Entry, one: menu.Argument
+) -> None:
+    place = f"{entry.room}.{one.name}"
+    for name in ("adam", "momentum"):
+        found = composed(f"{entry.room}={entry.name}", *lenient([f"{place}={name}"]))
+        assert found[entry.room][one.name] == composed(f"{entry.room}={name}")[entry.room]
+        assert found["lr"] == found[entry.room]["lr"] == composed(f"{entry.room}={name}")["lr"]
 
 
 def test_the_default_experiment_is_the_one_that_is_told() -> None:

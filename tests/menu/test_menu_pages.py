@@ -71,6 +71,14 @@ optimizer=adam  (default; lr=0.001 unless you give another)
         (beta1, beta2), the shares of m and of s that are kept
   optimizer.eps=1e-08   a number in (0, inf)
         keeps the quotient finite where s is 0
+  optimizer.bias_correction=both   both | none
+        both; or none, as Sun p. 30 and Su print it: m^ = m, s^ = s, a first
+        step of 3.2 lr
+  optimizer.eps_placement=outside_corrected   outside_corrected | outside |
+      inside | none
+        outside_corrected, as above; outside, next to the root of s before it is
+        corrected; inside, under the root of s^; none, and then a step of 0
+        where s is 0
 
   Source: Kingma & Ba 2015 (arXiv 1412.6980), algorithm 1. Sun p. 30 and Su
   print it without the divisors.
@@ -158,6 +166,13 @@ def test_an_argument_that_follows_a_plain_key_says_so() -> None:
 
 def test_an_argument_that_is_composed_of_choices_names_them() -> None:
     assert "stop.rules named values, each Stop; epochs and early_stopping unless" in words(menu.choice("", "any_of"))
+
+
+def test_an_argument_that_is_a_choice_names_it_and_how_to_set_its_arguments() -> None:
+    assert "optimizer.inner=sgd a choice of optimizer, by name; its arguments as optimizer.inner.ARGUMENT=..." in words(
+        menu.choice("", "sam")
+    )
+    assert "optimizer=sam  (lr=that of inner unless you give another)\n" in menu.choice("", "sam")
 
 
 @pytest.mark.parametrize("default", [MISSING, "???"])
