@@ -92,6 +92,8 @@ import torch
 
 class Slow(torch.optim.SGD):
     def step(self, closure=None):
+        if not hasattr(signal.getsignal(signal.SIGINT), "__self__"):
+            return  # tried before any training
         Path("in step").touch()
         while True:
             time.sleep(0.01)
