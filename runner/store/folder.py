@@ -23,7 +23,7 @@ TIMING = ("epoch", "time_s", "epoch_s", "examples_per_s")
 STATUSES = ("running", "completed", "diverged", "interrupted", "failed")
 LEAST_S = 1.0  # between two commits that nobody asked for
 PATIENCE_S = (0.01, 0.04)  # for a lock: `in_use` holds it for some microseconds to ask whether it is free
-SHARE = 50  # a commit that takes c seconds is due again after 50 c, so writing stays under 2 percent of the time
+SHARE = 100  # a commit that takes c seconds is due again after 100 c, so writing stays at 1 percent of the time
 
 
 class RunFolder:

@@ -68,7 +68,7 @@ class Contest:
     optimizer: Optimizer
     lr: float
     rivals: tuple[Rival, ...]
-    epochs: int  # in one turn: more than a second, since a run commits about once a second
+    epochs: int  # in one turn: some seconds for a large network, as its runs take; a run commits about once a second
 
     @property
     def run(self) -> Run:
@@ -225,6 +225,6 @@ def contests() -> list[Contest]:
     return [
         Contest(small, Momentum(), 0.01, (plain_sgd, fused_sgd(None)), epochs=400),
         Contest(small, Adam(), 1e-3, (plain_adam, fused_adam(0.85)), epochs=400),
-        Contest(large, Momentum(), 0.01, (fused_sgd(1.10),), epochs=18),
-        Contest(large, Adam(), 1e-3, (fused_adam(1.10),), epochs=18),
+        Contest(large, Momentum(), 0.01, (fused_sgd(1.10),), epochs=60),
+        Contest(large, Adam(), 1e-3, (fused_adam(1.10),), epochs=60),
     ]
