@@ -139,7 +139,7 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
             default=field.default,
             meaning=meanings.get(name, ""),
             follows="".join(re.findall(r"^\$\{(\w+)\}$", given.get(name, ""))),
-            parts=tuple(re.findall(rf"^ +- (\w+)@{name}\.\w+", text, re.MULTILINE)),
+            parts=tuple(re.findall(rf"^ +- (?:/{room}@{name}\.\w+: |(?=\w+@{name}\.))(\w+)", text, re.MULTILINE)),
         )
         for name, field in choice.fields.items()
     )
