@@ -125,7 +125,7 @@ def prepare(run: Run) -> Material:
         device=device,
         threads=threads,
         statistics=statistics,
-        remarks=tuple(remarks),
+        remarks=(*run.dataset.remarks(table), *remarks),
         data_sha256=table.sha256,
         start_sha256=hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest(),
     )

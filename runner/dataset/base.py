@@ -2,13 +2,15 @@
 
 What varies is where the examples come from and what their targets are: classes, numbered 0, 1, ..., or numbers.
 What is fixed is the division, drawn once from `split_seed` and not from the run's seed, so that every run of a
-comparison sees the same three parts:
+comparison sees the same three parts, and neither are made-up examples, which are drawn from `data_seed`:
 
     train       the parameters and the statistics of the preprocessing are fitted on it
     validation  decides: early stopping, the best epoch, the ranking of a sweep
     test        touched once, at the end of a run, and reported in `summary.json` alone
 
 With classes the division is stratified: each class is divided in the same proportion, by largest remainder.
+The tables of a lecture with three or four rows are not divided: they are trained on and judged on as a whole, which
+the run says in a remark.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from runner.core.errors import ConfigError
 
 Array = np.ndarray[Any, Any]
 Part = Annotated[float, Range(least=0, below=1)]
+Examples = Annotated[int, Range(least=2)]  # how many to make up
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Table:
 
     x        [N, ...] float64, in the order of the source
     y        [N] int64 classes 0 .. len(classes) - 1, or [N] float64 numbers
-    classes  the name of each class, or None for numbers
+    classes  the name of each class; None for numbers; () where there is nothing to predict, and y is the row's number
     columns  the name of each input column, or None for images
     """
 
@@ -54,7 +57,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of the three parts; disjoint, sorted, together all rows."""
+    """Row numbers of the three parts, sorted; of a data set that is divided disjoint and together all rows."""
 
     train: Array
     validation: Array
@@ -63,7 +66,24 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Choice, ABC):
-    """Where examples come from. A subclass loads them; the division is the same for all.
+    """Where examples come from, and how they are divided."""
+
+    @abstractmethod
+    def load(self) -> Table:
+        """Read or make all examples."""
+
+    @abstractmethod
+    def split(self, table: Table) -> Split:
+        """The rows of the three parts."""
+
+    def remarks(self, table: Table) -> list[str]:
+        """What the user should know of these examples, one sentence each."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divided(Dataset):
+    """Examples of which some are kept from the training, to judge it.
 
     validation, test: share of the examples in each of these parts
     split_seed: draws the division; it is not the run's seed
@@ -73,13 +93,34 @@ class Dataset(Choice, ABC):
     test: Part = 0.15
     split_seed: Index = 0
 
-    @abstractmethod
-    def load(self) -> Table:
-        """Read all examples."""
-
     def split(self, table: Table) -> Split:
         """Divide the rows; raises `ConfigError` where a part that was asked for would be empty."""
         return split(table, self.validation, self.test, self.split_seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole(Dataset):
+    """Too few examples to keep any from the training."""
+
+    def split(self, table: Table) -> Split:
+        """All rows for training and again for validation, none for the test."""
+        rows = np.arange(len(table.y))
+        return Split(rows, rows, rows[:0])
+
+    def remarks(self, table: Table) -> list[str]:
+        return [f"all {len(table.y)} rows are trained on and judged on: val_ numbers say nothing about new examples"]
+
+
+def numbers(seed: int) -> np.random.Generator:
+    """The random numbers that examples are made from."""
+    return np.random.Generator(np.random.Philox(seed))
+
+
+def no_more_than(examples: int, name: str, given: int) -> None:
+    """Refuse more classes, or more columns, than there are examples to fill them."""
+    if given > examples:
+        allowed = f"a whole number up to examples, which is {examples}"
+        raise ConfigError(name, given, allowed=allowed, do=f"give a smaller {name}=... or more examples")
 
 
 def split(table: Table, validation: float, test: float, seed: int) -> Split:
@@ -96,7 +137,7 @@ def split(table: Table, validation: float, test: float, seed: int) -> Split:
             allowed=f"validation + test < 1, since the rest is for training; test is {test}",
             do="give a smaller dataset.validation=... or dataset.test=...",
         )
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = numbers(seed)
     n = len(table.y)
     groups = [np.arange(n)] if table.classes is None else [np.flatnonzero(table.y == c) for c in np.unique(table.y)]
     sizes = np.array([len(group) for group in groups])

@@ -68,7 +68,10 @@ def room(name: str, width: int = 80, colour: bool = False, config_dir: Path | No
         lines += arguments([one for one in entry.arguments if one not in shared], entry, width, colour)
         lines += closing("Source", entry.source, width, colour)
     if shared:
-        lines += ["", bold(f"every {place.name}", colour), *arguments(shared, place.choices[0], width, colour)[1:]]
+        others = [entry.name for entry in place.choices if not any(one in shared for one in entry.arguments)]
+        title = f"every {place.name}" + (f" but {', '.join(others)}" if others else "")
+        lines += ["", *(bold(line, colour) for line in paragraph(title, width, hang=2))]
+        lines += arguments(shared, place.choices[0], width, colour)[1:]
     if config_dir:
         lines += own_lines([mine for mine in own(config_dir) if mine.room == name], config_dir, width, colour)
     lines += ["", *paragraph(f"`optrun list {name} NAME` explains the symbols of one of them.", width)]
@@ -147,9 +150,12 @@ def spoken(argument: Argument, place: str) -> tuple[str, str]:
 
 
 def common(place: Room) -> list[Argument]:
-    """The arguments that all choices of a room have alike, where there are several."""
-    first, *others = place.choices
-    return [one for one in first.arguments if others and all(one in entry.arguments for entry in others)]
+    """The arguments that most choices of a room have alike, where there are several."""
+    every: list[Argument] = []
+    for entry in place.choices:
+        every += [one for one in entry.arguments if one not in every]
+    having = [sum(one in entry.arguments for entry in place.choices) for one in every]
+    return [one for one, n in zip(every, having, strict=True) if n > max(1, len(place.choices) / 2)]
 
 
 def closing(title: str, text: str, width: int, colour: bool) -> list[str]:

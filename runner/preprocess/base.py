@@ -99,9 +99,9 @@ def principal(blocks: Blocks, eps: float) -> Statistics:
     statistics = moments(blocks)
     mean, moving = statistics["mean"].ravel(), ~statistics["constant"].ravel()
     n, d = count(blocks), mean.size
-    r = np.zeros((0, d))
+    r: Array = np.zeros((0, d))
     for x in blocks:
-        r = np.linalg.qr(np.concatenate([r, (x.reshape(len(x), d) - mean) * moving]), mode="r")
+        r = np.asarray(np.linalg.qr(np.concatenate([r, (x.reshape(len(x), d) - mean) * moving]), mode="r"))
     _, found, axes = np.linalg.svd(r, full_matrices=True)
     s = np.zeros(d)
     s[: len(found)] = found
