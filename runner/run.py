@@ -7,6 +7,7 @@ tensors; every fact about the data (the shape of an input, the number of classes
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +19,7 @@ from runner.architecture.base import Architecture
 from runner.core import device as devices
 from runner.core.check import Choice, Count, Index, Positive
 from runner.core.device import DTYPES, Precision
-from runner.core.errors import DataError
+from runner.core.errors import ConfigError, DataError
 from runner.core.objective import Objective
 from runner.core.theta import Layout, adopt
 from runner.dataset.base import Array, Dataset, Split, Table
@@ -103,6 +104,13 @@ def prepare(run: Run) -> Material:
     table = run.dataset.load()
     refuse_bad_values(table)
     parts = run.dataset.split(table)
+    if not len(parts.validation):
+        raise ConfigError(
+            "dataset.validation",
+            0,
+            allowed="at least one row for validation, which judges every epoch",
+            do="give dataset.validation=0.15, say",
+        )
     outputs = run.loss.outputs(None if table.classes is None else len(table.classes))
     tensors, statistics, remarks = mapped(run, table, parts, device)
     module = run.architecture.build(tuple(tensors[0].x.shape[1:]), outputs)
@@ -110,6 +118,8 @@ def prepare(run: Run) -> Material:
     run.init.apply(module, run.seed)  # on the CPU, so that every device starts from the same numbers
     module.to(device).train()
     theta, layout = adopt(module)
+    run.architecture.project(theta)
+    run.probe.check(layout)
     threads = run.threads
     if threads == "auto":
         threads = devices.threads_for(layout.size, run.sampler.size(len(tensors[0])))
@@ -143,7 +153,7 @@ def mapped(run: Run, table: Table, parts: Split, device: torch.device) -> tuple[
         if numbers:
             y = run.preprocess.transform_target(y, targets)
         if run.architecture.flat:
-            x = x.reshape(len(x), -1)
+            x = x.reshape(len(x), math.prod(x.shape[1:]))  # -1 would not do for an empty part
         return Part(
             torch.from_numpy(np.ascontiguousarray(x)).to(device, dtype),
             torch.from_numpy(y).to(device, dtype if numbers else torch.int64),

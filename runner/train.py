@@ -68,6 +68,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                     at.lr = run.lr * run.schedule.factor(Progress(at.step, steps, limit), rows)
                     m.objective.on(x, y, noise)
                     run.optimizer.step(m.theta, at.memory, m.objective, at.lr, at.step + 1)
+                    run.architecture.project(m.theta)
                     at.count(m.objective, y, run.loss)
                     if signals.received or time.monotonic() > look:
                         look = time.monotonic() + 0.1

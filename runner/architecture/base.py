@@ -29,6 +29,9 @@ class Architecture(Choice, ABC):
     def build(self, inputs: tuple[int, ...], outputs: int) -> nn.Module:
         """A module from x `[B, *inputs]` to scores `[B, outputs]`; its initial values do not matter."""
 
+    def project(self, theta: Tensor) -> None:
+        """Move `theta [P]` in place to where it is allowed to be, after a step; by default that is everywhere."""
+
 
 Activation = Literal["relu", "tanh", "sigmoid", "leaky_relu", "identity"]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

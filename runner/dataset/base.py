@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -67,6 +67,8 @@ class Split:
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Choice, ABC):
     """Where examples come from, and how they are divided."""
+
+    empty: ClassVar[bool] = False  # brings no examples: the loss alone says what is trained
 
     @abstractmethod
     def load(self) -> Table:

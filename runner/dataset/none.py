@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class NoDataset(Whole):
     >>> NoDataset().load().y.tolist()
     [0]
     """
+
+    empty: ClassVar[bool] = True
 
     rows: Count = 1
 

@@ -31,15 +31,27 @@ class Loss(Choice, ABC):
 
     @abstractmethod
     def outputs(self, classes: int | None) -> int:
-        """d_out for targets in so many classes (None: numbers); raises `ConfigError` where they do not fit."""
+        """d_out for so many classes (None: numbers; 0: no targets); raises `ConfigError` where they do not fit."""
 
     def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Every metric as a mean over the batch, `[]`."""
         return {}
 
 
+def needs_targets(loss: str, classes: int | None) -> None:
+    """`ConfigError` where a data set has no targets."""
+    if classes == 0:
+        raise ConfigError(
+            "loss",
+            loss,
+            allowed="a data set with targets; this one has none",
+            do="choose a data set, or a function of the parameters as in problem=rosenbrock",
+        )
+
+
 def needs_classes(loss: str, classes: int | None) -> int:
     """The number of classes; `ConfigError` where the targets are numbers."""
+    needs_targets(loss, classes)
     if classes is None:
         raise ConfigError(
             "loss",
@@ -52,6 +64,7 @@ def needs_classes(loss: str, classes: int | None) -> int:
 
 def needs_numbers(loss: str, classes: int | None) -> int:
     """One output; `ConfigError` where the targets are classes, whose numbering has no meaning."""
+    needs_targets(loss, classes)
     if classes is not None:
         raise ConfigError(
             "loss",

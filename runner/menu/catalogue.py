@@ -93,6 +93,15 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Choices that belong together, in conf/problem: a function of the parameters and where to start on it."""
+
+    name: str
+    meaning: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Own:
     """A choice of the user's: a yaml in the folder given with --config-dir."""
 
@@ -110,7 +119,7 @@ def conf_dir() -> Path:
 @cache
 def rooms() -> tuple[Room, ...]:
     """Every room, in the order of conf/config.yaml."""
-    defaults = re.findall(r"^ +- (\w+): (\w+)", config_text(), re.MULTILINE)
+    defaults = re.findall(r"^ +- (\w+): (?!null\b)(\w+)", config_text(), re.MULTILINE)
     return tuple(room(name, default) for name, default in defaults)
 
 
@@ -164,6 +173,16 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
 def plain_keys() -> tuple[Key, ...]:
     """lr, batch_size, ... with the comments beside them in conf/config.yaml: those lines that have a comment."""
     return tuple(key for key in keys(config_text()) if key.meaning)
+
+
+@cache
+def problems() -> tuple[Problem, ...]:
+    """The functions of conf/problem, with the two comments at the top of each."""
+    found = []
+    for path in sorted((conf_dir() / "problem").glob("*.yaml")):
+        _, meaning, command = path.read_text(encoding="utf-8").splitlines()[:3]
+        found.append(Problem(path.stem, meaning.removeprefix("# "), command.removeprefix("# ")))
+    return tuple(found)
 
 
 def keys(yaml: str) -> list[Key]:

@@ -116,7 +116,7 @@ def principal(blocks: Blocks, eps: float) -> Statistics:
 
 def along_axes(x: Array, statistics: Statistics) -> Array:
     """The coordinates of `x [N, ...]` along the principal axes, `[N, d]`, each scaled to variance 1."""
-    centred = (x - statistics["mean"]).reshape(len(x), -1)
+    centred = (x - statistics["mean"]).reshape(len(x), statistics["factor"].size)
     scaled: Array = (centred @ statistics["axes"].T) * statistics["factor"]
     return scaled
 

@@ -2,7 +2,14 @@
 
 What varies is the order. What is fixed: an epoch is one list of row numbers, cut into consecutive batches of the same
 size; the list of epoch e is a function of (seed, e) alone, so that it does not depend on the optimizer, and a
-resumed run sees the batches that the interrupted one would have seen.
+resumed run sees the batches that the interrupted one would have seen. Rows are numbered 0 .. N-1, N being the number of
+training examples. (Sun p. 18 and 19 print {1..m}, {0..m-1} and {0..m} in turn; the last would be one row too many.)
+
+A short batch at the end of an epoch is kept unless `drop_last` is given. It weighs as much as a full one in the update,
+so its examples weigh more than the others; with a loss that is a sum and not a mean, its step is smaller instead.
+
+The gradient of a mini-batch of S rows is unbiased, with the variance of one example's gradient divided by S if they are
+drawn with replacement, and by S (N - 1) / (N - S) if without: nothing is left of it at S = N.
 """
 
 from __future__ import annotations
@@ -13,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from runner.core.check import Choice
+from runner.core.check import Choice, Count
 
 
 @dataclass(frozen=True)
@@ -35,3 +42,21 @@ class Sampler(Choice, ABC):
     def batches(self, n: int) -> int:
         """Steps in an epoch; the last one may be short."""
         return -(-self.length(n) // self.size(n))
+
+
+@dataclass(frozen=True)
+class Batched(Sampler, ABC):
+    """Batches of B examples, the last of an epoch kept or dropped where B does not divide N.
+
+    batch_size: B, examples in a batch, at most N
+    drop_last: leave the last batch out where it is short
+    """
+
+    batch_size: Count = 100
+    drop_last: bool = False
+
+    def size(self, n: int) -> int:
+        return min(self.batch_size, n)
+
+    def length(self, n: int) -> int:
+        return n - n % self.size(n) if self.drop_last else n

@@ -40,7 +40,7 @@ def test_every_choice_has_a_yaml_of_its_name_and_every_yaml_a_choice(room: menu.
 
 def test_every_folder_of_the_configuration_is_a_room_or_holds_experiments() -> None:
     folders = {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert folders - {"experiment"} == {room.name for room in menu.rooms()}
+    assert folders - {"experiment", "problem"} == {room.name for room in menu.rooms()}
 
 
 @each_choice
@@ -107,6 +107,7 @@ def test_the_default_experiment_is_the_one_that_is_told() -> None:
         "lr": 0.001,
         "batch_size": 100,
         "epochs": 30,
+        "start": [1.0],
         "seed": 0,
         "device": "auto",
         "threads": "auto",

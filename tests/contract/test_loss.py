@@ -16,9 +16,9 @@ each_dtype = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], id
 
 
 def accepted(loss: Loss) -> list[int | None]:
-    """The kinds of targets that it can be used with: classes (five), numbers (None)."""
+    """The kinds of targets that it can be used with: classes (five), numbers (None), no targets (0)."""
     found: list[int | None] = []
-    for classes in (5, None):
+    for classes in (5, None, 0):
         try:
             loss.outputs(classes)
         except ConfigError:
@@ -44,6 +44,11 @@ def test_the_folder_holds_those_that_the_exam_finds() -> None:
 @each
 def test_it_can_be_used_with_some_targets(loss: Loss) -> None:
     assert accepted(loss)
+
+
+@each
+def test_it_never_takes_data_with_and_without_targets_alike(loss: Loss) -> None:
+    assert accepted(loss) in ([5], [None], [0])
 
 
 @each_dtype

@@ -25,7 +25,7 @@ def words(page: str) -> str:
 def test_the_rooms_come_in_the_order_of_the_configuration_with_its_defaults() -> None:
     config = OmegaConf.load(menu.conf_dir() / "config.yaml")
     parts = [(str(name), choice) for part in config.defaults if part != "_self_" for name, choice in part.items()]
-    expected = [(name, choice) for name, choice in parts if not name.startswith("override ")]
+    expected = [(name, choice) for name, choice in parts if not name.startswith("override ") and choice]
     assert [(room.name, room.default) for room in menu.rooms()] == expected
 
 
@@ -76,10 +76,7 @@ def test_a_room_begins_with_its_theory() -> None:
 def test_arguments_that_most_choices_of_a_room_share_are_shown_once() -> None:
     page = menu.room("dataset", 120)
     assert page.count("dataset.split_seed=0   a whole number in [0, inf)\n") == 1
-    assert (
-        "every dataset but house4, none, ravine_offset\n  dataset.validation=0.15   a number in [0, 1)\n  dataset.test=0.15 "
-        in page
-    )
+    assert "every dataset but house4, none, ravine_offset\n  dataset.validation=0.15   a number in [0, 1)\n" in page
 
 
 def test_a_single_choice_shares_its_arguments_with_nobody() -> None:
@@ -165,7 +162,7 @@ def test_a_choice_whose_class_the_user_names_asks_for_it_instead_of_its_own_argu
         (
             ["adamm"],
             "optrun list adamm is refused\n  allowed: a room (dataset, preprocess, sampler, architecture, init, loss, "
-            "optimizer, schedule, stop, probe), or the name of a choice\n"
+            "optimizer, schedule, stop, probe), problem, or the name of a choice\n"
             "  do this: did you mean adam? `optrun list` shows them all",
         ),
         (
@@ -176,7 +173,7 @@ def test_a_choice_whose_class_the_user_names_asks_for_it_instead_of_its_own_argu
         ),
         (
             ["loss", "mce"],
-            "optrun list loss mce is refused\n  allowed: the choices of loss: cross_entropy, mse\n"
+            f"optrun list loss mce is refused\n  allowed: the choices of loss: {', '.join(ROOMS['loss'].names)}\n"
             "  do this: did you mean mse? `optrun list` shows them all",
         ),
         (
