@@ -25,7 +25,6 @@ from runner.run import Material, Part, Run
 from runner.schedule.base import Progress
 from runner.store.folder import Row, RunFolder
 
-GATHERED = 1 << 14  # training examples that are put into order at a time
 PENDING = 1 << 12  # outputs that wait before the training metrics are taken of them together
 EVALUATED = 1 << 13  # examples in one evaluation pass
 
@@ -125,11 +124,10 @@ def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tenso
         return
     order = run.sampler.order(len(part), stream(run.seed, "order", epoch))
     if order is None:
-        yield from zip(torch.split(part.x[done * size :], size), torch.split(part.y[done * size :], size), strict=True)
+        yield from part.consecutive(done * size, size)
         return
-    for rows in torch.split(order[done * size :], size * max(1, GATHERED // size)):
-        rows = rows.to(part.y.device)
-        x, y = part.x.index_select(0, rows), part.y.index_select(0, rows)
+    for rows in torch.split(order[done * size :], size * max(1, part.at_once // size)):
+        x, y = part.rows(rows)
         yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
 
 
@@ -137,7 +135,7 @@ def evaluate(loss: Loss, objective: Objective, theta: Tensor, part: Part) -> dic
     """The loss and every metric over all examples of a part, at `theta`, dropout off."""
     sums: dict[str, float] = {}
     with objective.evaluation(theta) as network:
-        for x, y in zip(torch.split(part.x, EVALUATED), torch.split(part.y, EVALUATED), strict=True):
+        for x, y in part.consecutive(0, min(EVALUATED, part.at_once)):
             output = network(x)
             for name, value in {"loss": loss.value(output, y), **loss.measure(output, y)}.items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(y)

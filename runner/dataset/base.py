@@ -16,7 +16,9 @@ the run says in a remark.
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -26,8 +28,52 @@ from runner.core.check import Choice, Index, Range
 from runner.core.errors import ConfigError
 
 Array = np.ndarray[Any, Any]
+BLOCK_BYTES = 1 << 24  # of float64 at a time; a pass over the rows holds about five such arrays
 Part = Annotated[float, Range(least=0, below=1)]
 Examples = Annotated[int, Range(least=2)]  # how many to make up
+
+
+class Rows(ABC):
+    """Inputs `[N, ...]` that are not in memory as float64: rows become so when they are asked for.
+
+    shape  (N, ...)
+    """
+
+    shape: tuple[int, ...]
+    dtype = np.dtype(np.float64)  # of what is handed out, whatever the source holds
+
+    @abstractmethod
+    def __getitem__(self, rows: Array) -> Array:
+        """The inputs of these row numbers `[n]`, as float64 `[n, ...]`."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+@dataclass(frozen=True)
+class Compact(Rows):
+    """Inputs kept in memory in the type of their source, a byte for each pixel say."""
+
+    source: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(self.source.shape)
+
+    def __getitem__(self, rows: Array) -> Array:
+        return self.source[rows].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Chosen rows of a table, `size` at a time; can be gone through more than once."""
+
+    x: Array | Rows
+    rows: Array
+    size: int
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self.x[self.rows[at : at + self.size]] for at in range(0, max(1, len(self.rows)), self.size))
 
 
 @dataclass(frozen=True)
@@ -38,20 +84,34 @@ class Table:
     y        [N] int64 classes 0 .. len(classes) - 1, or [N] float64 numbers
     classes  the name of each class; None for numbers; () where there is nothing to predict, and y is the row's number
     columns  the name of each input column, or None for images
+    resident whether the parts are to be put into memory; otherwise every batch is read when its turn comes
     """
 
-    x: Array
+    x: Array | Rows
     y: Array
     classes: tuple[str, ...] | None
     columns: tuple[str, ...] | None = None
+    resident: bool = True
+
+    @property
+    def block(self) -> int:
+        """How many rows to take at a time: all of an array, else as many as have BLOCK_BYTES as float64."""
+        if isinstance(self.x, Rows):
+            return max(1, BLOCK_BYTES // (8 * max(1, math.prod(self.x.shape[1:]))))
+        return len(self.x)
+
+    def blocks(self, rows: Array | None = None) -> Blocks:
+        """The inputs of these rows (None: of all), in blocks."""
+        return Blocks(self.x, np.arange(len(self.y)) if rows is None else rows, self.block)
 
     @property
     def sha256(self) -> str:
         """SHA-256 over shapes, dtypes and values: the data that a run was trained on, whatever its file was."""
         digest = hashlib.sha256()
-        for array in (self.x, self.y):
+        for array, blocks in ((self.x, self.blocks()), (self.y, (self.y,))):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            for block in blocks:
+                digest.update(np.ascontiguousarray(block).data)
         return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from runner.core.check import arguments, checked
-from runner.dataset.base import Dataset, Divided, Whole
+from runner.dataset.base import Array, Dataset, Divided, Table, Whole
 from tests.contract.rooms import choices, variants
 
 ROOT = Path(__file__).parents[2]
@@ -26,13 +26,46 @@ def choice(name: str) -> type[Dataset]:
     return CLASSES[name]
 
 
+def csv_file(folder: Path) -> dict[str, str]:
+    (folder / "data.csv").write_text(NUMBERS)
+    return {"path": str(folder / "data.csv")}
+
+
+def npy_files(folder: Path) -> dict[str, str]:
+    np.save(folder / "x.npy", X)
+    np.save(folder / "y.npy", Y)
+    return {"path": str(folder / "x.npy"), "target": str(folder / "y.npy")}
+
+
+def npz_file(folder: Path) -> dict[str, str]:
+    np.savez(folder / "data.npz", x=X, y=Y)
+    return {"path": str(folder / "data.npz")}
+
+
+def idx_files(folder: Path) -> dict[str, str]:
+    (folder / "x.idx").write_bytes(bytes([0, 0, 8, 2, 0, 0, 0, 30, 0, 0, 0, 2]) + X.astype(np.uint8).tobytes())
+    (folder / "y.idx").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 30]) + Y.astype(np.uint8).tobytes())
+    return {"path": str(folder / "x.idx"), "target": str(folder / "y.idx")}
+
+
+# What reads a file is given one: each format has its own bytes.
+FILES = {"csv": csv_file, "npy": npy_files, "npz": npz_file, "idx": idx_files}
+X, Y = np.array([[i, i * i % 7] for i in range(30)]), np.arange(30) % 3
+
+
+def test_every_choice_that_reads_a_file_is_given_one() -> None:
+    assert {name for name in NAMES if "path" in arguments(choice(name))} == set(FILES)
+
+
 def made(name: str, tmp_path: Path, **given: Any) -> Dataset:
     """The choice with its defaults; one that reads a file is given one."""
-    cls = choice(name)
-    if "path" in arguments(cls):
-        (tmp_path / "data.csv").write_text(NUMBERS)
-        given["path"] = str(tmp_path / "data.csv")
-    return cls(**given)
+    files = FILES[name](tmp_path) if name in FILES else {}
+    return choice(name)(**files, **given)
+
+
+def inputs(table: Table) -> Array:
+    """All inputs of a table, wherever they lie."""
+    return np.concatenate(list(table.blocks()))
 
 
 def test_every_yaml_belongs_to_a_file_and_every_file_has_one() -> None:
@@ -77,8 +110,10 @@ class TestDataset:
 
     def test_its_table_is_whole(self, name: str, tmp_path: Path) -> None:
         table = made(name, tmp_path).load()
-        assert table.x.dtype == np.float64
-        assert np.isfinite(table.x).all()
+        x = inputs(table)
+        assert x.dtype == table.x.dtype == np.float64
+        assert x.shape == table.x.shape
+        assert np.isfinite(x).all()
         assert np.isfinite(table.y).all()
         assert table.y.shape == (len(table.x),)
         if table.classes is None:
@@ -91,6 +126,11 @@ class TestDataset:
         if table.columns is not None:
             assert table.x.shape[1:] == (len(table.columns),)
             assert len(set(table.columns)) == len(table.columns)
+
+    def test_its_rows_are_the_same_in_any_order(self, name: str, tmp_path: Path) -> None:
+        table = made(name, tmp_path).load()
+        rows = np.random.default_rng(0).permutation(len(table.y))[:50]
+        assert np.array_equal(table.x[rows], inputs(table)[rows])
 
     def test_loading_twice_gives_the_same_bytes(self, name: str, tmp_path: Path) -> None:
         assert made(name, tmp_path).load().sha256 == made(name, tmp_path).load().sha256
