@@ -19,7 +19,7 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -158,6 +158,31 @@ class Divided(Dataset):
     def split(self, table: Table) -> Split:
         """Divide the rows; raises `ConfigError` where a part that was asked for would be empty."""
         return split(table, self.validation, self.test, self.split_seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(Dataset):
+    """A data set that is fetched once and kept; its last examples are for the test, as its authors say.
+
+    validation: share of the other examples that is not trained on
+    split_seed: draws the division of these; it is not the run's seed
+    url: the folder on a server that the files are fetched from
+    folder: where the files are kept, or null: optrun/NAME in the cache folder of the user (XDG_CACHE_HOME)
+    """
+
+    md5: ClassVar[dict[str, str]] = {}  # file -> its published hash
+    tests: ClassVar[int] = 10_000
+
+    validation: Part = 0.1
+    split_seed: Index = 0
+    url: str = "???"
+    folder: str | None = None
+
+    def split(self, table: Table) -> Split:
+        """The last rows for the test, the others divided."""
+        n = len(table.y) - self.tests
+        others = split(replace(table, y=table.y[:n]), self.validation, 0.0, self.split_seed)
+        return replace(others, test=np.arange(n, len(table.y)))
 
 
 @dataclass(frozen=True, kw_only=True)

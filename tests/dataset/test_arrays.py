@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import re
 import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.errors import ConfigError, DataError
+from runner.dataset.csv import Csv
 from runner.dataset.idx import Idx
 from runner.dataset.idx_format import read_idx
 from runner.dataset.npy import Npy
@@ -49,7 +52,7 @@ def said(read: Any, folder: Path) -> list[str]:
 
 def images(shape: tuple[int, ...], code: int = 8, data: bytes | None = None) -> bytes:
     """An idx file."""
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     return (
         bytes([0, 0, code, len(shape)])
         + struct.pack(f">{len(shape)}I", *shape)
@@ -163,8 +166,6 @@ def test_a_header_that_announces_more_than_64_bits_count_is_refused_without_maki
 @settings(derandomize=True, database=None, max_examples=200)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_npy_file_are_refused_and_never_a_bug(data: bytes) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         for head in (b"", b"\x93NUMPY\x01\x00"):
             (Path(folder) / "x.npy").write_bytes(head + data)
@@ -385,8 +386,6 @@ except DataError as error:
 @settings(derandomize=True, database=None, max_examples=200)
 @given(st.binary(max_size=60), st.booleans())
 def test_bytes_that_are_no_idx_file_are_refused_and_never_a_bug(data: bytes, zipped: bool) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x"
         path.write_bytes(gzip.compress(data) if zipped else data)
@@ -412,8 +411,6 @@ def test_the_test_images_of_mnist_are_read(tmp_path: Path) -> None:
 
 
 def test_the_white_wines_are_read_as_csv() -> None:
-    from runner.dataset.csv import Csv
-
     path = SHARED / "winequality-white.csv"
     if not path.is_file():
         pytest.skip("the file of white wines is not beside this checkout")
