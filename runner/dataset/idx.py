@@ -12,7 +12,7 @@ from runner.dataset.idx_format import read_idx
 @final
 @dataclass(frozen=True, kw_only=True)
 class Idx(Divided):
-    """Read two files in the format of MNIST: images or rows in one, targets in the other, plain or gzipped.
+    """Read two files in the format of MNIST, inputs and targets, plain or gzipped.
 
         x [N, 1, height, width] for images, [N, d] for rows,  y [N] in the order of the images
 

@@ -26,7 +26,7 @@ from runner.dataset.base import Array, Divided, Rows, Table
 @final
 @dataclass(frozen=True, kw_only=True)
 class Npy(Divided):
-    """Read two files of your own: an array of inputs and an array of targets, larger than memory if need be.
+    """Read two files of your own, inputs and targets, larger than memory if need be.
 
         x [N, ...] the array in path,  y [N] the array in target
 
