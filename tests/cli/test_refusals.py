@@ -10,7 +10,7 @@ from tests.cli.conftest import Call
 
 KEYS = (
     "dataset, preprocess, sampler, architecture, init, loss, optimizer, schedule, stop, probe, "
-    "lr, batch_size, epochs, seed, device, threads, precision, plugins, expect"
+    "lr, batch_size, epochs, start, seed, device, threads, precision, plugins, expect"
 )
 ABOVE_0 = "a number in (0, inf)"
 FROM_1 = "a whole number in [1, inf)"

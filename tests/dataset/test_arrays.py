@@ -346,7 +346,7 @@ IDX = {
     ),
     "sizes that overflow": (
         images((2**32 - 1,) * 3, data=b""),
-        "x: an array of 75557863672875604115456 MB is refused",
+        f"x: an array of {-(-((2**32 - 1) ** 3) // 2**20)} MB is refused",
     ),
     "fewer labels": (images((13, 2)), "y: targets of shape [12] is refused"),
     "cut gzip": (

@@ -76,10 +76,8 @@ def test_a_room_begins_with_its_theory() -> None:
 def test_arguments_that_most_choices_of_a_room_share_are_shown_once() -> None:
     page = menu.room("dataset", 120)
     assert page.count("dataset.test=0.15   a number in [0, 1)\n") == 1
-    assert (
-        "every dataset but cifar10, fashion_mnist, house4, mnist, none, ravine_offset\n  dataset.validation=0.15   a number in [0, 1)\n"
-        in page
-    )
+    title = "every dataset but cifar10, fashion_mnist, house4, mnist, none, ravine_offset"
+    assert f"{title}\n  dataset.validation=0.15   a number in [0, 1)\n" in page
 
 
 def test_a_single_choice_shares_its_arguments_with_nobody() -> None:
