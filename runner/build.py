@@ -14,7 +14,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-from typing import Any
+import pkgutil
+from typing import Any, get_args
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -22,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.architecture.base import Architecture
 from runner.core import device
-from runner.core.check import Choice, Count, Positive, checked, only_known
+from runner.core.check import Choice, Count, Rate, checked, hints_of, only_known
 from runner.core.errors import ConfigError, did_you_mean
 from runner.dataset.base import Dataset
 from runner.init.base import Init
@@ -31,6 +32,7 @@ from runner.optimizer.base import Optimizer
 from runner.optimizer.torch import Torch
 from runner.preprocess.base import Preprocess
 from runner.probe.base import Probe
+from runner.regularizer.base import Regularizer
 from runner.run import Run
 from runner.sampler.base import Sampler
 from runner.schedule.base import Schedule
@@ -38,6 +40,7 @@ from runner.schedule.constant import Constant
 from runner.stop.any_of import AnyOf
 from runner.stop.base import Stop
 from runner.stop.epochs import Epochs
+from runner.train import columns
 
 ROOMS: dict[str, type[Choice]] = {
     "dataset": Dataset,
@@ -46,11 +49,14 @@ ROOMS: dict[str, type[Choice]] = {
     "architecture": Architecture,
     "init": Init,
     "loss": Loss,
+    "regularizer": Regularizer,
     "optimizer": Optimizer,
     "schedule": Schedule,
     "stop": Stop,
     "probe": Probe,
 }
+# Rooms younger than the first run folders: those lack the line, and must stay resumable.
+SINCE = {"regularizer": {"_target_": "runner.regularizer.none.NoRegularizer"}}
 NUMBERS = ("lr", "batch_size", "epochs", "start", "seed", "device", "threads", "precision", "plugins", "expect")
 TORCH = ("torch.optim", "pytorch_optimizer")
 
@@ -69,7 +75,7 @@ def from_hydra(config: DictConfig, plugins: tuple[str, ...] = ()) -> Run:
 
 def from_yaml(text: str, plugins: tuple[str, ...] = ()) -> Run:
     """The run that a `config.yaml` describes."""
-    return run(mapping(OmegaConf.to_container(OmegaConf.create(text), resolve=False)), plugins)
+    return run(SINCE | mapping(OmegaConf.to_container(OmegaConf.create(text), resolve=False)), plugins)
 
 
 def mapping(plain: Any) -> dict[str, Any]:
@@ -101,12 +107,13 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
     checked("start", config.get("start", [1.0]), tuple[float, ...])
     node = config["optimizer"]
     default_lr = node.get("lr") if isinstance(node, dict) else None
-    lr = checked("lr", config["lr"], Positive, *([default_lr] if isinstance(default_lr, int | float) else []))
+    lr = checked("lr", config["lr"], Rate, *([default_lr] if isinstance(default_lr, int | float) else []))
     epochs = checked("epochs", config["epochs"], Count)
     name = checked("device", config.get("device", "auto"), str)
     device.resolve(name)
     parts = {room: choice(room, config[room], role, plugins) for room, role in ROOMS.items()}
-    parts["stop"] = bounded(parts["stop"], epochs)
+    given = parts["stop"]
+    parts["stop"] = bounded(given, epochs)
     made = Run(
         **parts,  # type: ignore[arg-type]
         lr=lr,
@@ -118,6 +125,7 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
         expect=config.get("expect") or {},
     )
     refuse_unknown_expectations(made)
+    refuse_unknown_columns(made, given)
     return made
 
 
@@ -136,24 +144,54 @@ def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) ->
             f"{key}._target_",
             node.get("_target_") if isinstance(node, dict) else node,
             allowed=f"the dotted path of a class, a kind of {role.__name__}",
-            do=f"choose one from `optrun list {key}`"
-            + (", or give optimizer._target_=torch.optim.Adagrad, say" if key == "optimizer" else ""),
+            do=f"choose one from `optrun list {key.partition('.')[0]}`"
+            + (f", or give {key}._target_=torch.optim.Adagrad, say" if role is Optimizer else ""),
         )
     cls = resolved(f"{key}._target_", node["_target_"], role, plugins)
     taken = ("_target_", "lr") if role is Optimizer else ("_target_",)  # lr has become the key at the top
     given = {name: value for name, value in node.items() if name not in taken}
     try:
         if issubclass(cls, torch.optim.Optimizer):
-            made = Torch(cls=cls, arguments=given)
-            made.make([torch.nn.Parameter(torch.zeros(2, 2))], lr=0.1)  # its own checks, before any training
-            return made
+            return Torch(cls=cls, arguments=given).tried()  # its own checks, before any training
         only_known(cls, given)
         for name, value in given.items():
-            given[name] = nested(f"{key}.{name}", value, role, plugins)
+            inner = role_of(hints_of(cls)[name])
+            if inner is not None:
+                given[name] = nested(f"{key}.{name}", named(f"{key}.{name}", value, inner), inner, plugins)
         built: Choice = cls(**{name: value for name, value in given.items() if value != "???"})
         return built
     except ConfigError as error:
         raise (error if error.refusal.key.startswith(key) else error.under(key)) from None
+
+
+def role_of(annotation: Any) -> type[Choice] | None:
+    """The role of the choices that an argument holds: Stop of dict[str, Stop], nothing of a number."""
+    if inspect.isclass(annotation) and issubclass(annotation, Choice):
+        return annotation
+    return next((role for part in get_args(annotation) if (role := role_of(part))), None)
+
+
+def named(key: str, value: Any, role: type[Choice]) -> Any:
+    """The node of a choice that is given by its name alone: architecture.activation=tanh."""
+    if not isinstance(value, str):
+        return value
+    room = package_of(role)
+    known = {}
+    for name in (module.name for module in pkgutil.iter_modules(importlib.import_module(room).__path__)):
+        for cls in vars(importlib.import_module(f"{room}.{name}")).values():
+            own = inspect.isclass(cls) and cls.__module__ == f"{room}.{name}"
+            if own and issubclass(cls, role) and not inspect.isabstract(cls):
+                known[name] = {"_target_": f"{room}.{name}.{cls.__name__}"}
+    if value not in known:
+        hint = did_you_mean(value, sorted(known)).strip()
+        do = f"give {key}=... one of these" + (f" ({hint})" if hint else "")
+        raise ConfigError(key, value, allowed=" | ".join(sorted(known)), do=do)
+    return known[value]
+
+
+def package_of(role: type[Choice]) -> str:
+    """The package of the room whose base defines a role: runner.architecture.activation."""
+    return role.__module__.rpartition(".")[0]
 
 
 def nested(key: str, value: Any, role: type[Choice], plugins: tuple[str, ...]) -> Any:
@@ -169,8 +207,8 @@ def nested(key: str, value: Any, role: type[Choice], plugins: tuple[str, ...]) -
 
 def resolved(key: str, target: str, role: type[Choice], plugins: tuple[str, ...]) -> type[Any]:
     """The class at a dotted path, which must be allowed before it is imported and of the right kind after."""
-    room = next((name for name, base in ROOMS.items() if base is role), "")
-    allowed = (f"runner.{room}", *(TORCH if role is Optimizer else ()), *plugins)
+    room = package_of(role).removeprefix("runner.").replace(".", "/")
+    allowed = (package_of(role), *(TORCH if role is Optimizer else ()), *plugins)
     module, _, name = target.rpartition(".")
     if not any(module == package or module.startswith(f"{package}.") for package in allowed):
         raise ConfigError(
@@ -205,6 +243,28 @@ def refuse_unknown_expectations(made: Run) -> None:
             )
 
 
+def refuse_unknown_columns(made: Run, stop: Choice) -> None:
+    """Refuse a stop rule, as the user gave it, that watches what the run does not write or takes worse for better."""
+    assert isinstance(stop, Stop)
+    known = columns(made)
+    better = {"loss": "min", **made.loss.metrics}
+    for key, (column, direction) in stop.watched.items():
+        if column not in known:
+            raise ConfigError(
+                f"stop.{key}",
+                column,
+                allowed=f"a column of this run: {', '.join(known)}",
+                do=f"{did_you_mean(column, list(known))}name one of these",
+            )
+        wanted = better.get(column.split("_", 1)[-1], direction)
+        if direction is not None and wanted != direction:
+            where = f"stop.{key.rpartition('.')[0]}.".replace("..", ".") + "direction"
+            word = "lower" if wanted == "min" else "higher"
+            raise ConfigError(
+                where, direction, allowed=f"{wanted}, since a {word} {column} is better", do=f"give {where}={wanted}"
+            )
+
+
 def described(value: Any) -> Any:
     """A choice as the plain node that builds an equal one."""
     match value:
@@ -230,4 +290,6 @@ def title(made: Run) -> str:
     parts = [*subject, made.optimizer.label, f"lr {made.lr:g}"]
     if not isinstance(made.schedule, Constant):
         parts.append(made.schedule.label)
+    if made.regularizer.term:
+        parts.append(made.regularizer.label)
     return " · ".join([*parts, f"seed {made.seed}"])

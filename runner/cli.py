@@ -3,6 +3,7 @@
     optrun [key=value ...]          one run
     optrun -m key=value,value ...   a sweep
     optrun list | resume | plot     what there is; go on; draw again
+    optrun schedule [key=value ...] what a schedule would do, without training
 
 One run is composed by Hydra's compose call, which leaves no folder behind when the configuration is refused; `-m` and
 Hydra's own flags go through `hydra.main`. This file imports neither torch nor pandas nor pyplot: help and completion
@@ -17,10 +18,12 @@ import random
 import re
 import shlex
 import shutil
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent
 CONF = menu.conf_dir()
-COMMANDS = ("list", "resume", "plot", "help")
+COMMANDS = ("list", "schedule", "resume", "plot", "help")
+PREVIEWED = ("schedule", "lr", "epochs", "steps", "optimizer", "plugins", "hydra.run.dir")
 HYDRA_FLAGS = {
     *("-m", "--multirun", "-c", "--cfg", "-i", "--info", "-p", "--package", "-r", "--run", "--resolve"),
     *("-sc", "--shell-completion", "--hydra-help"),
@@ -51,10 +55,23 @@ def command() -> int:
     0.3 s of 2.4, and once more at the end, before the process may exit, 0.5 s.
     """
     gc.set_threshold(100_000, 50, 50)
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) is usual:  # what is ignored stays ignored: a background job
+            signal.signal(number, left)
     try:
         return main()
     finally:
         gc.freeze()
+
+
+def left(number: int, frame: object) -> None:
+    """A signal outside of training, where nothing is at stake: leave at once.
+
+    A KeyboardInterrupt in the middle of an import is swallowed, or turned into another error, by numpy and others.
+    """
+    message = b"optrun: interrupted; what was committed is kept, `optrun resume` goes on from there\n"
+    os.write(sys.stderr.fileno(), message)
+    os._exit(128 + number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return failed("interrupted; what was committed is kept, `optrun resume` goes on from there", 130)
     except BrokenPipeError:
-        from runner.screen.plain import forget
+        from runner.screen.base import forget
 
         forget(sys.stdout)
         return 0
@@ -80,7 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def failed(message: str, code: int) -> int:
     """Say on stderr why the command ended, and answer with its exit code."""
-    print(f"optrun: {message}", file=sys.stderr)
+    try:
+        print(f"optrun: {message}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # the terminal was closed; the exit code is all that is left to say
     return code
 
 
@@ -94,6 +114,8 @@ def dispatch(arguments: list[str]) -> int:
         return 0
     if first == "list":
         return shown(arguments)
+    if first == "schedule":
+        return previewed(arguments[1:])
     if first in ("resume", "plot"):
         return with_folder(first, arguments[1:])
     if first and not first.startswith("-") and "=" not in first and not first.startswith("~"):
@@ -161,8 +183,47 @@ def with_folder(command: str, arguments: list[str]) -> int:
     return 0
 
 
+def previewed(arguments: list[str]) -> int:
+    """`optrun schedule [schedule=NAME schedule.x=...] [epochs= steps= lr=]`: draw it, without training."""
+    _, _, overrides = split_flags(arguments)
+    for override in overrides:
+        key = override.lstrip("+").split("=")[0]
+        if re.split(r"[.@]", key)[0] not in PREVIEWED and key not in PREVIEWED:
+            raise ConfigError(
+                "",
+                f"optrun schedule {override}",
+                allowed=f"optrun schedule with the keys {', '.join(PREVIEWED)}",
+                do=f"{did_you_mean(key, list(PREVIEWED))}leave out what has no part in the rate",
+            )
+    if any(argument in ("-m", "--multirun") for argument in arguments):
+        raise ConfigError("", "optrun schedule -m", allowed="one schedule", do="leave out -m")
+    own = [argument for argument in arguments if argument.startswith("steps=")]
+    others = [argument for argument in arguments if argument not in own]
+    prepared(others)
+    config, path = composed(others)
+    from runner import build, preview
+    from runner.core.check import Count, checked
+
+    given = own[-1].partition("=")[2] if own else str(preview.STEPS)
+    steps = checked("steps", int(given) if re.fullmatch(r"-?[0-9]{1,18}", given) else given, Count, preview.STEPS)
+    run = build.from_hydra(config, plugin_names(others))
+    chosen = any(argument.startswith("hydra.run.dir=") for argument in others)
+    for line in preview.show(run, steps, path if chosen else path.parent):
+        print(line)
+    return 0
+
+
 def single(arguments: list[str]) -> int:
     """One run, composed without `hydra.main`."""
+    config, path = composed(arguments)
+    from runner import build, job
+
+    run = build.from_hydra(config, plugin_names(arguments))
+    return job.start(run, path, spelled(arguments), screen()).exit_code
+
+
+def composed(arguments: list[str]) -> tuple[DictConfig, Path]:
+    """The configuration of one run and its folder."""
     from hydra import compose, initialize_config_dir
     from hydra.core.hydra_config import HydraConfig
 
@@ -171,11 +232,7 @@ def single(arguments: list[str]) -> int:
     with translated(), initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"):
         config = compose(name, [*lenient(overrides), *search], return_hydra_config=True)
         HydraConfig.instance().set_config(config)
-        path = Path(str(config.hydra.run.dir))
-    from runner import build, job
-
-    run = build.from_hydra(task(config), plugin_names(overrides))
-    return job.start(run, path, spelled(arguments), screen()).exit_code
+        return task(config), Path(str(config.hydra.run.dir))
 
 
 def by_hydra_main(arguments: list[str]) -> int:
@@ -219,10 +276,12 @@ def prepared(arguments: list[str]) -> None:
     from omegaconf import OmegaConf
 
     sys.path.append(str(PACKAGE / "plugins"))
+    from hydra.core.plugins import Plugins
+    from hydra_plugins.optrun_launcher import OptrunLauncher
+
+    Plugins.instance().register(OptrunLauncher)  # in case Hydra has looked for plugins before
     if plugin_names(arguments):
-        sys.path.insert(
-            0, os.getcwd()
-        )  # a console script does not look there; parts named by the user usually lie there
+        sys.path.insert(0, os.getcwd())  # a console script does not look there, where one's own parts usually lie
     OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
 
 
@@ -253,8 +312,12 @@ def lenient(arguments: list[str]) -> list[str]:
 
     Hydra would answer `lrr=0.1` with the advice to write `+lrr=0.1`, and then accept that.
 
+    An argument that is a choice of its own room is chosen by name like the room itself.
+
     >>> lenient(["optimizer=adam", "lrr=0.1", "+x=1", "hydra.run.dir=a", "-m"])
     ['optimizer=adam', '++lrr=0.1', '+x=1', 'hydra.run.dir=a', '-m']
+    >>> lenient(["schedule.then=cosine,staircase", "schedule.then.floor=0.1", "optimizer.inner.inner=adam"])
+    ['schedule@schedule.then=cosine,staircase', '++schedule.then.floor=0.1', 'optimizer@optimizer.inner.inner=adam']
     """
     kept = {"hydra", *(path.name for path in CONF.iterdir() if path.is_dir())}
 
@@ -262,12 +325,40 @@ def lenient(arguments: list[str]) -> list[str]:
         key = re.match(r"[A-Za-z_][\w.]*(?==)", argument)
         return key is not None and key[0] not in kept and not key[0].startswith("hydra.")
 
-    return [f"++{argument}" if unknown_to_hydra(argument) else argument for argument in arguments]
+    chosen = [f"{room}@{argument}" if (room := room_within(argument)) else argument for argument in arguments]
+    return [f"++{argument}" if unknown_to_hydra(argument) else argument for argument in chosen]
+
+
+def room_within(argument: str) -> str:
+    """The room, where an argument chooses by name a choice inside a choice of the same room; else nothing.
+
+    >>> room_within("schedule.then=cosine"), room_within("optimizer.inner.inner=adam"), room_within("schedule.floor=0")
+    ('schedule', 'optimizer', '')
+    """
+    key, _, value = argument.partition("=")
+    room, *names = key.split(".")
+    inner = inner_choices().get(room, set())
+    return room if names and inner.issuperset(names) and not value.startswith("{") else ""
+
+
+@cache
+def inner_choices() -> dict[str, set[str]]:
+    """Room -> the arguments of its choices that some yaml fills with another choice of the room."""
+    found: dict[str, set[str]] = {}
+    for path in CONF.glob("*/*.yaml"):
+        room, text = path.parent.name, path.read_text(encoding="utf-8")
+        found.setdefault(room, set()).update(re.findall(rf"^ +- /{room}@(\w+):", text, re.MULTILINE))
+    return found
 
 
 def plain(override: str) -> str:
-    """An override as the user gave it, without the marks of `lenient`."""
-    return override.lstrip("+")
+    """An override as the user gave it, without the marks of `lenient`.
+
+    >>> plain("++lr=0.1"), plain("schedule@schedule.then=cosine")
+    ('lr=0.1', 'schedule.then=cosine')
+    """
+    room, _, rest = override.lstrip("+").partition("@")
+    return rest if room and room_within(rest) == room else override.lstrip("+")
 
 
 def plugin_names(arguments: list[str]) -> tuple[str, ...]:
@@ -336,6 +427,13 @@ class translated:
                 key, _, value = given.partition("=")
                 do = f"optrun -m {given} trains one run for each; a list is {key}=[{value}]"
                 raise ConfigError(key, value, allowed="one value for one run", do=do) from None
+            if (inner := re.match(r"Could not override '(\w+)@([\w.]+)'", first)) is not None:
+                raise ConfigError(
+                    inner[2],
+                    "...",
+                    allowed=f"an argument of the {inner[1]} that is chosen, which does not have it",
+                    do=f"`optrun list {inner[1]}` shows the choices with their arguments",
+                ) from None
             raise ConfigError(
                 "", first, allowed=" ".join(rest) or "Hydra's override grammar", do="see `optrun --help`"
             ) from None

@@ -61,7 +61,9 @@ def resume(path: Path, plugins: tuple[str, ...], screen: Screen, pictures: bool 
     status = read_status(path)
     if status["status"] in ("completed", "diverged"):
         screen.notice(f"{path} is {status['status']}: {status['verdict']}; there is nothing to resume")
-        return Result(path, status, Diverged.exit_code if status["status"] == "diverged" else 0)
+        if pictures and not all((path / name).exists() for name in ("curves.png", "curves.svg")):
+            pictured(path, screen)  # it was killed while it drew
+        return Result(path, status, exit_code(status))
     with RunFolder.open(path) as folder:
         for notice in folder.notices:
             screen.notice(f"{notice}; the commit before it is used")
@@ -75,6 +77,7 @@ def resume(path: Path, plugins: tuple[str, ...], screen: Screen, pictures: bool 
         for name, version in versions().items():
             if (before := kept["versions"].get(name)) != version:
                 screen.notice(f"started with {name} {before}, resumed with {version}: bits may differ")
+        folder.conclude({"status": "running"})
         return work(run, m, folder, screen, pictures)
 
 
@@ -93,14 +96,25 @@ def work(run: Run, m: Material, folder: RunFolder, screen: Screen, pictures: boo
     summary = summarized(run, ending, folder)
     folder.conclude(summary)
     if pictures:
-        try:
-            drawn(folder.path)
-        except Exception as error:  # a picture is derived; it can be drawn again and must not fail a run
-            screen.notice(f"the pictures were not drawn ({type(error).__name__}: {error}); optrun plot {folder.path}")
+        pictured(folder.path, screen)
     screen.ended(folder.path, summary)
+    return Result(folder.path, summary, exit_code(summary))
+
+
+def exit_code(summary: dict[str, Any]) -> int:
+    """What the shell sees of a run that has ended."""
+    if summary["status"] == "diverged":
+        return Diverged.exit_code
     missed = any(not each["met"] for each in summary.get("expect", {}).values())
-    code = Diverged.exit_code if ending.status == "diverged" else ExpectationMissed.exit_code if missed else 0
-    return Result(folder.path, summary, code)
+    return ExpectationMissed.exit_code if missed else 0
+
+
+def pictured(path: Path, screen: Screen) -> None:
+    """Draw the pictures of a run; they are derived and can be drawn again, so that failing must not fail the run."""
+    try:
+        drawn(path)
+    except Exception as error:
+        screen.notice(f"the pictures were not drawn ({type(error).__name__}: {error}); optrun plot {path}")
 
 
 def settled(run: Run, m: Material) -> Run:
@@ -164,7 +178,9 @@ def header(run: Run, m: Material, folder: RunFolder) -> Header:
     """What the screen says before the first epoch."""
     sizes = "/".join(str(len(part)) for part in (m.train, m.validation, m.test))
     labels = [f"{run.dataset.label} {sizes}", run.preprocess.label, run.architecture.label]
-    labels += [f"{m.layout.size:,} parameters", run.init.label, run.loss.label, run.optimizer.label]
+    labels += [f"{m.layout.size:,} parameters", run.init.label, run.loss.label]
+    labels += [run.regularizer.label] if run.regularizer.term else []
+    labels += [run.optimizer.label]
     labels += [f"lr {run.lr:g}", run.schedule.label, f"{run.sampler.label} {run.sampler.size(len(m.train))}"]
     threads = f"{m.threads} thread{'s' if m.threads > 1 else ''}"
     labels += [f"seed {run.seed}", f"{device.describe(m.device)}, {threads}"]

@@ -11,15 +11,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from runner.architecture.base import Architecture
+from runner.architecture.base import Architecture, examine
 from runner.core import device as devices
-from runner.core.check import Choice, Count, Index, Positive
+from runner.core.check import Choice, Count, Index, Rate
 from runner.core.device import DTYPES, Precision
 from runner.core.errors import ConfigError, DataError
 from runner.core.objective import Objective
@@ -30,6 +31,7 @@ from runner.loss.base import Loss
 from runner.optimizer.base import Optimizer
 from runner.preprocess.base import Preprocess, Statistics
 from runner.probe.base import Probe
+from runner.regularizer.base import Regularizer
 from runner.sampler.base import Sampler
 from runner.schedule.base import Schedule
 from runner.stop.base import Stop
@@ -52,11 +54,12 @@ class Run(Choice):
     architecture: Architecture
     init: Init
     loss: Loss
+    regularizer: Regularizer
     optimizer: Optimizer
     schedule: Schedule
     stop: Stop
     probe: Probe
-    lr: Positive
+    lr: Rate
     epochs: Count
     seed: Index
     device: str
@@ -87,11 +90,22 @@ class Part(ABC):
         """The examples of these numbers `[n]`, in that order."""
 
     @abstractmethod
-    def consecutive(self, first: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All examples from number `first` on, `size` at a time."""
+    def consecutive(self, size: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """All examples as they lie, `size` at a time, without the first `skip` of these batches."""
 
     def __len__(self) -> int:
         return len(self.y)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a part, at most `size` at a time; can be gone through more than once."""
+
+    part: Part
+    size: int
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (x for x, _ in self.part.consecutive(min(self.size, self.part.at_once)))
 
 
 @dataclass(frozen=True)
@@ -110,8 +124,9 @@ class InMemory(Part):
         numbers = numbers.to(self.y.device)
         return self.x.index_select(0, numbers), self.y.index_select(0, numbers)
 
-    def consecutive(self, first: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(torch.split(self.x[first:], size), torch.split(self.y[first:], size), strict=True)
+    def consecutive(self, size: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        # split from the first on: kernels may round differently at another alignment
+        return islice(zip(torch.split(self.x, size), torch.split(self.y, size), strict=True), skip, None)
 
 
 @dataclass(frozen=True)
@@ -129,8 +144,8 @@ class OnDisk(Part):
         x = self.mapped(self.table.x[self.numbers[numbers.numpy()]])
         return x, self.y.index_select(0, numbers.to(self.y.device))
 
-    def consecutive(self, first: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return (self.rows(numbers) for numbers in torch.split(torch.arange(first, len(self)), size))
+    def consecutive(self, size: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self.rows(numbers) for numbers in torch.split(torch.arange(len(self)), size)[skip:])
 
 
 @dataclass(frozen=True)
@@ -155,6 +170,7 @@ class Material:
 def prepare(run: Run) -> Material:
     """Read, divide and map the examples; build and initialize the network."""
     device = devices.resolve(run.device)
+    run.loss.refuse_training()
     table = run.dataset.load()
     refuse_bad_values(table)
     parts = run.dataset.split(table)
@@ -171,6 +187,7 @@ def prepare(run: Run) -> Material:
     module = module.to(dtype=DTYPES[run.precision])
     run.init.apply(module, run.seed)  # on the CPU, so that every device starts from the same numbers
     module.to(device).train()
+    examine(module, tensors[0].rows(torch.arange(min(2, len(tensors[0]))))[0], outputs, of_classes=bool(table.classes))
     theta, layout = adopt(module)
     run.architecture.project(theta)
     run.probe.check(layout)
@@ -185,7 +202,9 @@ def prepare(run: Run) -> Material:
         module=module,
         theta=theta,
         layout=layout,
-        objective=Objective(module, run.loss.value, theta, layout),
+        objective=Objective(
+            module, run.loss.value, theta, layout, summed=run.loss.summed, penalty=run.regularizer.term
+        ),
         device=device,
         threads=threads,
         statistics=statistics,

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal, Protocol
 
 import torch
@@ -21,8 +22,9 @@ from runner.core.signals import Signals
 from runner.core.streams import stream
 from runner.loss.base import Loss
 from runner.probe.base import Observation
-from runner.run import Material, Part, Run
+from runner.run import Inputs, Material, Part, Run
 from runner.schedule.base import Progress
+from runner.stop.base import FULL_GRADIENT
 from runner.store.folder import Row, RunFolder
 
 PENDING = 1 << 12  # outputs that wait before the training metrics are taken of them together
@@ -57,13 +59,15 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
     start = m.theta.clone()
     at = State.restored(run, m, folder.restored) if folder.restored else State.fresh(run, m)
     rows, steps, limit = folder.rows, run.sampler.batches(len(m.train)), run.limit
-    verdict, diverged = judgement(run, rows)
+    verdict, diverged = judgement(run, rows, folder.elapsed_s)
     with Signals() as signals:
         while verdict is None:
             epoch, begun, look, bad = len(rows) + 1, time.monotonic(), 0.0, None
             noise = at.noise(run, m, epoch)
             try:
                 for x, y in batches(run, m.train, epoch, at.batch):
+                    if at.batch and run.stop.due(at.step, folder.elapsed_s):
+                        break  # the epoch ends here, with a short row
                     at.lr = run.lr * run.schedule.factor(Progress(at.step, steps, limit), rows)
                     m.objective.on(x, y, noise)
                     run.optimizer.step(m.theta, at.memory, m.objective, at.lr, at.step + 1)
@@ -71,31 +75,41 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                     at.count(m.objective, y, run.loss)
                     if signals.received or time.monotonic() > look:
                         look = time.monotonic() + 0.1
-                        watcher.tick(at.batch / steps)
                         if signals.received or look > folder.due_at():
-                            folder.commit(at.content(noise, run))
+                            commit(folder, at, noise, run)
                         if signals.received:
                             raise Interrupted(f"stopped by signal {signals.received}", signals.received)
+                        watcher.tick(at.batch / steps)
             except Diverged as error:
                 bad = error
             judged = run.optimizer.eval_theta(m.theta, at.memory)
+            m.objective.refit(judged, Inputs(m.train, EVALUATED))
             row = at.row(epoch, evaluate(run.loss, m.objective, judged, m.validation), run.loss, bad)
+            if run.stop.full_gradient_every:
+                row |= {FULL_GRADIENT: full_gradient(run, m, judged, epoch)}
+            row |= zip(run.regularizer.columns, run.regularizer.measure(judged, m.layout), strict=True)
             if run.probe.columns:
                 seen = Observation(judged.clone(), start, m.layout)
                 row |= zip(run.probe.columns, run.probe.measure(seen), strict=True)
             folder.append(row, time.monotonic() - begun, at.tally.examples)
             watcher.row(row)
             at.close_epoch(row, judged)
-            verdict, diverged = judgement(run, rows)
-        # An update can overflow although its gradient was finite: then the last good commit stays.
-        if m.theta.isfinite().all():
-            folder.commit(at.content(None, run))
-    test = evaluate(run.loss, m.objective, at.best_theta, m.test) if at.best_epoch and len(m.test) else {}
+            verdict, diverged = judgement(run, rows, folder.elapsed_s)
+        commit(folder, at, None, run)
+    test = {}
+    if at.best_epoch and len(m.test):
+        test = evaluate(run.loss, m.objective, at.best_theta, m.test, at.best_buffers)
     return Ending("diverged" if diverged else "completed", verdict, at.best_epoch or None, test)
 
 
-def judgement(run: Run, rows: list[Row]) -> tuple[str | None, bool]:
-    """(why to stop, whether it is divergence), from the rows alone.
+def commit(folder: RunFolder, at: State, noise: torch.Generator | None, run: Run) -> None:
+    """Make everything so far durable; but an update can overflow with a finite gradient: then the last commit stays."""
+    if at.theta.isfinite().all():
+        folder.commit(at.content(noise, run))
+
+
+def judgement(run: Run, rows: list[Row], elapsed_s: float) -> tuple[str | None, bool]:
+    """(why to stop, whether it is divergence), from the rows, and from the seconds where a rule goes by them.
 
     Finiteness comes first: with NaN, every comparison is false.
     """
@@ -110,7 +124,7 @@ def judgement(run: Run, rows: list[Row]) -> tuple[str | None, bool]:
     ):
         if not math.isfinite(last[name]):
             return f"the {words} became {last[name]} {where}", True
-    return run.stop.verdict(rows), False
+    return run.stop.verdict(rows, elapsed_s), False
 
 
 def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -124,29 +138,44 @@ def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tenso
         return
     order = run.sampler.order(len(part), stream(run.seed, "order", epoch))
     if order is None:
-        yield from part.consecutive(done * size, size)
+        yield from part.consecutive(size, done)
         return
-    for rows in torch.split(order[done * size :], size * max(1, part.at_once // size)):
+    # Gathered from where an uninterrupted epoch gathers: kernels may round differently at another alignment.
+    together = max(1, part.at_once // size)
+    whole = done // together * together
+    for number, rows in enumerate(torch.split(order[whole * size :], size * together)):
         x, y = part.rows(rows)
-        yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
+        pairs = zip(torch.split(x, size), torch.split(y, size), strict=True)
+        yield from islice(pairs, 0 if number else done - whole, None)
 
 
-def evaluate(loss: Loss, objective: Objective, theta: Tensor, part: Part) -> dict[str, float]:
-    """The loss and every metric over all examples of a part, at `theta`, dropout off."""
+def evaluate(
+    loss: Loss, objective: Objective, theta: Tensor, part: Part, buffers: dict[str, Tensor] | None = None
+) -> dict[str, float]:
+    """The loss and every metric over all examples of a part, at `theta`, dropout off; with the present statistics."""
     sums: dict[str, float] = {}
-    with objective.evaluation(theta) as network:
-        for x, y in part.consecutive(0, min(EVALUATED, part.at_once)):
+    with objective.evaluation(theta, buffers) as network:
+        for x, y in part.consecutive(min(EVALUATED, part.at_once)):
             output = network(x)
             for name, value in {"loss": loss.value(output, y), **loss.measure(output, y)}.items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(y)
     return {name: total / len(part) for name, total in sums.items()}
 
 
+def full_gradient(run: Run, m: Material, theta: Tensor, epoch: int) -> float:
+    """The norm of the gradient over all training examples, NaN in an epoch in which no rule looks at it."""
+    if epoch % (run.stop.full_gradient_every or 1):
+        return math.nan
+    parts = m.train.consecutive(min(EVALUATED, m.train.at_once))
+    return m.objective.norm_of_all(theta, parts, len(m.train))
+
+
 def columns(run: Run) -> tuple[str, ...]:
     """The header of metrics.csv."""
     metrics = [f"{part}_{name}" for name in run.loss.metrics for part in ("train", "val")]
     fixed = ("epoch", "step", "examples", "lr", "train_loss", "val_loss", *metrics, "grad_norm")
-    return (*fixed, *run.probe.columns)
+    full = (FULL_GRADIENT,) if run.stop.full_gradient_every else ()
+    return (*fixed, *full, *run.regularizer.columns, *run.probe.columns)
 
 
 def moved(tree: Any, device: torch.device) -> Any:
@@ -208,12 +237,15 @@ class State:
     """Everything that the next step depends on, beside the rows.
 
     batch     steps done in the epoch in progress
-    best_*    the epoch with the lowest validation loss so far (0: none), that loss, and its parameters
+    buffers   what the module keeps beside theta (running statistics), by name
+    best_*    the epoch with the lowest validation loss so far (0: none), that loss, its parameters and its buffers
     """
 
     theta: Tensor
     memory: dict[str, Any]
     best_theta: Tensor
+    buffers: dict[str, Tensor] = field(default_factory=dict)
+    best_buffers: dict[str, Tensor] = field(default_factory=dict)
     best_loss: float = math.inf
     best_epoch: int = 0
     step: int = 0
@@ -225,18 +257,23 @@ class State:
 
     @classmethod
     def fresh(cls, run: Run, m: Material) -> State:
-        return cls(m.theta, run.optimizer.start(m.theta, m.layout), m.theta.clone())
+        buffers = m.objective.buffers
+        kept = {name: buffer.clone() for name, buffer in buffers.items()}
+        return cls(m.theta, run.optimizer.start(m.theta, m.layout), m.theta.clone(), buffers, kept)
 
     @classmethod
     def restored(cls, run: Run, m: Material, saved: dict[str, Any]) -> State:
-        """The state of a commit; `m.theta` takes its parameters in place, since the module looks at it."""
+        """The state of a commit; theta and buffers take its numbers in place, since the module looks at them."""
         memory = run.optimizer.start(m.theta, m.layout)
         m.theta.copy_(saved["theta"])
+        for name, buffer in m.objective.buffers.items():
+            buffer.copy_(saved["buffers"][name])
         noise_state, saved = saved["noise_state"], moved(saved, m.device)
         return cls(
             **saved
             | {
                 "theta": m.theta,
+                "buffers": m.objective.buffers,
                 "memory": run.optimizer.restored(memory, saved["memory"]),
                 "tally": Tally(**saved["tally"]),
                 "noise_state": noise_state,  # of a generator, which keeps it on the CPU
@@ -277,8 +314,10 @@ class State:
         return row | {"grad_norm": bad.norm if bad else mean["grad_norm"]}
 
     def close_epoch(self, row: Row, judged: Tensor) -> None:
-        """Start counting anew, and keep the parameters where they are the best so far."""
+        """Start counting anew, and keep the parameters and the buffers where they are the best so far."""
         self.batch, self.tally = 0, Tally()
         if row["val_loss"] < self.best_loss and math.isfinite(row["train_loss"]):
             self.best_loss, self.best_epoch = row["val_loss"], int(row["epoch"])
             self.best_theta.copy_(judged)
+            for name, buffer in self.buffers.items():
+                self.best_buffers[name].copy_(buffer)

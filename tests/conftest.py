@@ -1,7 +1,15 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+
+import runner
+
+# Hydra looks for launchers once in a process. Whichever test composes a configuration first, ours must be found then.
+sys.path.append(str(Path(runner.__file__).parent / "plugins"))
 
 
 @pytest.fixture(autouse=True)

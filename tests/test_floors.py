@@ -13,11 +13,17 @@ import pytest
 
 import runner
 
-ROOMS = ["dataset", "preprocess", "sampler", "architecture", "init", "loss", "optimizer", "schedule", "stop", "probe"]
+ROOMS = [
+    *("dataset", "preprocess", "sampler", "architecture", "init", "loss", "regularizer"),
+    *("optimizer", "schedule", "stop", "probe"),
+]
+# Rooms inside a room, whose choices are parts of its choices.
+INNER = ["architecture/activation", "architecture/normalization"]
 # The table of the floors; runner/__init__.py tells it to people.
 FLOORS = {
     "core": 0,
     "linalg": 1,
+    **dict.fromkeys(INNER, 1),
     **dict.fromkeys(ROOMS, 2),
     "run": 3,
     "store": 4,
@@ -27,6 +33,7 @@ FLOORS = {
     "screen": 5,
     "menu": 5,
     "job": 6,
+    "preview": 6,
     "sweep": 7,
     "cli": 8,
 }
@@ -56,7 +63,8 @@ FILES = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 def part(module: str) -> str:
     """`optimizer` of runner.optimizer.adam, nothing of runner itself."""
-    return module.split(".")[1] if "." in module else ""
+    inner = "/".join(module.split(".")[1:3])
+    return inner if inner in INNER else module.split(".")[1] if "." in module else ""
 
 
 def imported(source: str) -> set[str]:
@@ -89,7 +97,7 @@ def may(module: str, target: str) -> bool:
     if not there:
         return True  # the version, which stands in the package itself
     if here == there:
-        return here not in ROOMS or not holds_a_choice(target)
+        return here not in [*ROOMS, *INNER] or not holds_a_choice(target)
     if here in DOORS:
         return there in DOORS[here]
     if there in DOORS or (here in ONLY and there not in ONLY[here]):
@@ -125,6 +133,9 @@ def test_no_file_imports_itself_by_a_detour() -> None:
         ("runner.optimizer.adam", "from runner.optimizer.sgd import SGD"),
         ("runner.optimizer.adam", "from runner.schedule.base import Progress"),
         ("runner.optimizer.adam", "from runner import run"),
+        ("runner.architecture.mlp", "from runner.architecture.linear import Linear"),
+        ("runner.architecture.activation.elu", "from runner.architecture.activation.relu import ReLU"),
+        ("runner.architecture.activation.relu", "from runner.architecture.base import Architecture"),
         ("runner.store.folder", "from runner.run import Run"),
         ("runner.store.folder", "from runner.train import train"),
         ("runner.train", "from runner import job"),
@@ -146,6 +157,8 @@ def test_an_arrow_that_points_up_or_aside_is_noticed(module: str, line: str) -> 
     [
         ("runner.optimizer.adam", "from runner.optimizer.base import Elementwise"),
         ("runner.optimizer.adam", "from runner.linalg.vector import sqrt"),
+        ("runner.architecture.mlp", "from runner.architecture.activation.relu import ReLU"),
+        ("runner.architecture.convnet", "from runner.architecture.dense import Perceptron"),
         ("runner.job", "from runner import __version__"),
         ("runner.train", "from runner.store.folder import RunFolder"),
         ("runner.menu.pages", "from runner.menu import text"),

@@ -2,14 +2,18 @@
 
 What varies is the function. What is fixed: an architecture is a recipe that is told the shape of one input and the
 number of outputs when it is built, so that the same yaml fits every data set; the module it builds has plain parameters
-without hooks; its random numbers, if any, come from outside (`core/noise.py`); it returns the raw scores, and the loss
-turns them into probabilities (a softmax here and cross-entropy there would be applied twice).
+without hooks; its random numbers, if any, come from outside (`core/noise.py`); what it keeps beside theta lies in
+buffers, which a run saves and restores; its forward pass never branches on a value; it returns the raw scores, and the
+loss turns them into probabilities (a softmax here and cross-entropy there would be applied twice).
+
+The activation and the normalization between two affine maps are choices of their own, `architecture/activation=tanh`
+and `architecture/normalization=batch`; `architecture.activation=tanh` is the same for one whose
+arguments stay as they are.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -17,6 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from runner.core.check import Choice
+from runner.core.errors import ConfigError
+
+Map = Literal["none", "matrix_exp", "cayley", "householder"]
+Scaling = Literal["inverted", "test"]
 
 
 @dataclass(frozen=True)
@@ -33,11 +41,41 @@ class Architecture(Choice, ABC):
         """Move `theta [P]` in place to where it is allowed to be, after a step; by default that is everywhere."""
 
 
-Activation = Literal["relu", "tanh", "sigmoid", "leaky_relu", "identity"]
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "leaky_relu": nn.functional.leaky_relu,  # slope 0.01 below 0, as on Sun p. 9
-    "identity": lambda x: x,
-}
+def examine(module: nn.Module, x: Tensor, outputs: int, of_classes: bool = True) -> None:
+    """Refuse a network that could not be trained, by one pass over some examples `x [B, *inputs]`; changes nothing.
+
+    Raises `ConfigError` where the scores are not `[B, outputs]`, those of classes are probabilities, a parameter has no
+    part in them, or the pass draws random numbers of its own.
+    """
+    kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    generator = torch.random.get_rng_state()
+    scores = module(x)
+    drawn = not torch.equal(torch.random.get_rng_state(), generator)
+    parameters = dict(module.named_parameters())
+    if not parameters:
+        raise refused("a network with parameters; it has none", "give it some")
+    if scores.shape != (len(x), outputs):
+        raise refused(
+            f"{outputs} scores for each example; it gives {list(scores.shape[1:])}",
+            "give its last layer as many outputs as build(inputs, outputs) is told",
+        )
+    if of_classes and outputs > 1 and (scores >= 0).all() and ((scores.sum(1) - 1).abs() < 1e-5).all():
+        raise refused(
+            "scores of any size; its outputs are probabilities, which the loss would make of them again",
+            "remove the softmax from its end",
+        )
+    if drawn:
+        raise refused(
+            "random numbers from outside; it draws from torch's global generator, so that no run could be repeated",
+            "use runner.core.noise.Dropout instead of torch.nn.Dropout",
+        )
+    gradients = torch.autograd.grad(scores.sum(), list(parameters.values()), allow_unused=True)
+    idle = [name for name, gradient in zip(parameters, gradients, strict=True) if gradient is None]
+    if idle:
+        raise refused(f"parameters that all have a part in the scores; {', '.join(idle)} have none", "remove them")
+    for buffer, before in kept:
+        buffer.copy_(before)
+
+
+def refused(allowed: str, do: str) -> ConfigError:
+    return ConfigError("architecture", "", allowed=allowed, do=do)

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, final
+from dataclasses import dataclass, field
+from typing import final
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from runner.architecture.base import ACTIVATIONS, Activation, Architecture
+from runner.architecture.activation.base import Activation
+from runner.architecture.activation.relu import ReLU
+from runner.architecture.base import Architecture, Map, Scaling
+from runner.architecture.dense import Perceptron
+from runner.architecture.normalization.base import Normalization
+from runner.architecture.normalization.none import NoNormalization
 from runner.core.check import Below1, Count
-from runner.core.noise import Dropout
 
 
 @final
@@ -19,21 +20,29 @@ from runner.core.noise import Dropout
 class MLP(Architecture):
     """A multilayer perceptron: affine maps with an activation between them.
 
-        h_0 = x;  h_l = dropout(sigma(W_l h_{l-1} + b_l)),  l = 1 .. L;  output = W_{L+1} h_L + b_{L+1}
+        h_0 = x;  h_l = dropout(sigma(norm(W_l h_{l-1} + b_l))),  l = 1 .. L;  output = W_{L+1} h_L + b_{L+1}
 
     hidden: the widths of h_1 .. h_L; [] leaves one affine map
-    activation: sigma, applied to every element
-    dropout: probability to set a hidden unit to 0 in training; the others are scaled by 1 / (1 - dropout)
+    activation: sigma
+    normalization: norm; where it takes the mean of a unit away there is no b_l
+    dropout: probability to set a hidden unit to 0 in training
+    dropout_scaling: inverted divides by 1 - dropout in training; test multiplies by 1 - dropout in use
+    orthogonal: keeps W_1 .. W_L orthogonal, as this function of free parameters
 
     >>> sum(p.numel() for p in MLP(hidden=[32, 32]).build((64,), 10).parameters())
     3466
 
-    Source: Sun p. 6, with its activations on p. 7 to 10; Su, "dropout".
+    Source: Sun p. 6; Su, "dropout"; Sun p. 42 for orthogonal weights.
+    Here: Su rescales "with the dropout probability"; right is the probability to keep, 1 - dropout. Both scalings
+    give the same expected input to the next layer, but rates and weight decay act on weights of different size.
     """
 
     hidden: tuple[Count, ...] = (128, 128)
-    activation: Activation = "relu"
+    activation: Activation = field(default_factory=ReLU)
+    normalization: Normalization = field(default_factory=NoNormalization)
     dropout: Below1 = 0.0
+    dropout_scaling: Scaling = "inverted"
+    orthogonal: Map = "none"
 
     @property
     def label(self) -> str:
@@ -42,23 +51,6 @@ class MLP(Architecture):
 
     def build(self, inputs: tuple[int, ...], outputs: int) -> nn.Module:
         widths = (math.prod(inputs), *self.hidden, outputs)
-        return Perceptron(widths, ACTIVATIONS[self.activation], self.dropout)
-
-
-class Perceptron(nn.Module):
-    """The module of an MLP. Calls the functions of its layers directly: five module calls would cost 10 us a step."""
-
-    def __init__(self, widths: tuple[int, ...], activation: Callable[[Tensor], Tensor], rate: float) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.dropouts = nn.ModuleList(Dropout(width, rate) for width in widths[1:-1]) if rate else None
-        self.activation = activation
-        self._linears: list[Any] = list(self.layers)  # iterating over a ModuleList would cost a microsecond a step
-
-    def forward(self, x: Tensor) -> Tensor:
-        *hidden, last = self._linears
-        for depth, layer in enumerate(hidden):
-            x = self.activation(F.linear(x, layer.weight, layer.bias))
-            if self.dropouts is not None:
-                x = self.dropouts[depth](x)
-        return F.linear(x, last.weight, last.bias)
+        return Perceptron(
+            widths, self.activation, self.normalization, self.dropout, self.dropout_scaling, self.orthogonal
+        )

@@ -47,6 +47,7 @@ class Range:
         return f"{low}, {high}"
 
 
+Rate = Annotated[float, Range(above=0, most=1e30)]  # float32 ends at 3.4e38, and a rule may multiply its rate
 Positive = Annotated[float, Range(above=0)]
 NonNegative = Annotated[float, Range(least=0)]
 Below1 = Annotated[float, Range(least=0, below=1)]
@@ -86,9 +87,20 @@ class Choice:
         return " ".join([name, *self.changed()])
 
     def changed(self) -> list[str]:
-        """`name=value` for every argument that is not at its default, but for those that are choices themselves."""
+        """`name=value` for every argument that is not at its default, but for tables of choices."""
         given = {field.name: (getattr(self, field.name), default_of(field)) for field in dataclasses.fields(self)}
-        return [f"{k}={shown(v)}" for k, (v, default) in given.items() if v != default and not isinstance(v, dict)]
+        return [f"{k}={named(v)}" for k, (v, default) in given.items() if v != default and not isinstance(v, dict)]
+
+
+def named(value: Any) -> str:
+    """An argument for a label: a choice by its own label, anything else as it would be typed.
+
+    >>> named(0.5), named([1, 2])
+    ('0.5', '[1,2]')
+    """
+    if not isinstance(value, Choice):
+        return shown(value)
+    return f"({value.label})" if value.changed() else value.label
 
 
 def hints_of(cls: type) -> dict[str, Any]:

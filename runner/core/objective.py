@@ -12,19 +12,31 @@ cannot look cheap. This is the only file that knows how a gradient is taken.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from runner.core.errors import Diverged
+from runner.core.moments import Moments
 from runner.core.noise import Noisy
 from runner.core.theta import Layout
 
 _ENGINE = torch.autograd.Variable._execution_engine
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+class Penalty(Protocol):
+    """What is added to the loss of a mini-batch, whatever its examples are."""
+
+    def value(self, theta: Tensor, layout: Layout) -> Tensor:
+        """Omega(theta), `[...]` for `theta [..., P]`."""
+
+    def value_and_grad(self, theta: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        """Omega(theta) and its gradient `[..., P]`."""
 
 
 @dataclass
@@ -36,24 +48,39 @@ class Counts:
 
 
 class Objective:
-    """The mean loss of `module` on a mini-batch, as a function of `theta [P]`.
+    """What is descended on a mini-batch, as a function of `theta [P]`: the mean `loss` of `module`, plus a penalty.
+
+        L(theta) = mean loss(module(x), y) + Omega(theta),   `summed`: B times the mean
 
     `theta` is the vector that the module's parameters are views of. Asking at that very tensor costs nothing extra;
     asking at another vector copies it in and back out.
     """
 
-    def __init__(self, module: nn.Module, loss: LossFunction, theta: Tensor, layout: Layout) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: LossFunction,
+        theta: Tensor,
+        layout: Layout,
+        *,
+        summed: bool = False,
+        penalty: Penalty | None = None,
+    ) -> None:
         self.module = module
         self.loss = loss
+        self.summed = summed
+        self.penalty = penalty
         self.theta = theta
         self.layout = layout
         self.counts = Counts()
         self.x = self.y = theta.new_empty(0)
         self.output = theta.new_empty(0)  # of the first gradient on this mini-batch, [B, d_out], detached
-        self.first: tuple[float, float] = (math.nan, math.nan)  # its loss and the norm of its gradient
+        self.first: tuple[float, float] = (math.nan, math.nan)  # its mean loss and the norm of the gradient of L
         self._fresh = True  # no gradient was asked for yet on this mini-batch
         self._parameters = tuple(module.parameters())
+        self.buffers = dict(module.named_buffers())  # what the module keeps beside theta: running statistics
         self._noisy = [part for part in module.modules() if isinstance(part, Noisy)]
+        self._moments = [part for part in module.modules() if isinstance(part, Moments)]
         self._forward = module.forward  # module(x) would look for hooks in every call; there are none
         self._grad = torch.empty_like(theta)
         self._grad_views = layout.views(self._grad)
@@ -70,7 +97,12 @@ class Objective:
         """L(theta); may be infinite or NaN, which a line search must be able to see."""
         self.counts.forward += 1
         with torch.no_grad(), self._at(theta):
-            return self.loss(self._forward(self.x), self.y).item()
+            value = self.loss(self._forward(self.x), self.y).item()
+            if self.summed:
+                value *= self.y.shape[0]
+            if self.penalty is not None:
+                value += self.penalty.value(self.theta, self.layout).item()
+            return value
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """L(theta) and its gradient `[P]`, valid until the next call.
@@ -79,24 +111,36 @@ class Objective:
         """
         self.counts.forward += 1
         self.counts.backward += 1
+        fresh = self._fresh
         if theta is self.theta:
-            value, norm = self._differentiate()
+            value = self._differentiate()
         else:
             with self._at(theta):
-                value, norm = self._differentiate()
-        if not (math.isfinite(value) and math.isfinite(norm)):
-            raise Diverged(value, norm)
+                value = self._differentiate()
+        if fresh:
+            for part in self._moments:
+                part.keep()
         return value, self._grad
 
-    def _differentiate(self) -> tuple[float, float]:
+    def _differentiate(self) -> float:
         output = self._forward(self.x)
         loss = self.loss(output, self.y)
         torch._foreach_copy_(self._grad_views, self._gradients(loss))
         # One number each: on a GPU this waits for the device, on a CPU it costs two microseconds.
-        value, norm = loss.item(), torch.linalg.vector_norm(self._grad).item()
+        mean = value = loss.item()
+        if self.summed:
+            value *= self.y.shape[0]
+            self._grad *= self.y.shape[0]
+        if self.penalty is not None:
+            penalty, gradient = self.penalty.value_and_grad(self.theta, self.layout)
+            value += penalty.item()
+            self._grad += gradient
+        norm = torch.linalg.vector_norm(self._grad).item()
         if self._fresh:
-            self._fresh, self.first, self.output = False, (value, norm), output.detach()
-        return value, norm
+            self._fresh, self.first, self.output = False, (mean, norm), output.detach()
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            raise Diverged(mean if math.isfinite(value) else value, norm)
+        return value
 
     def _gradients(self, loss: Tensor) -> tuple[Tensor, ...]:
         """`torch.autograd.grad(loss, parameters)` without its checks of the arguments: 12 us of a step of 130."""
@@ -105,16 +149,67 @@ class Objective:
             allow_unreachable=False, accumulate_grad=False,
         )  # fmt: skip
 
+    def refit(self, theta: Tensor, parts: Iterable[Tensor]) -> None:
+        """Give every layer that is exact in use the moments of its inputs over all examples, at `theta`.
+
+        parts: the training examples, x `[B, ...]` each, which can be gone through more than once. Costs a forward pass
+        over them for each such layer, since the inputs of one depend on the moments of those before it.
+        """
+        exact = [part for part in self._moments if part.exact]
+        if exact:
+            with self.evaluation(theta) as network:
+                for layer in exact:
+                    with layer.collecting():
+                        for x in parts:
+                            network(x)
+
     @contextmanager
-    def evaluation(self, theta: Tensor) -> Iterator[Callable[[Tensor], Tensor]]:
-        """The network at `theta` as in use: no gradient, dropout off. Yields x [B, ...] -> output [B, d_out]."""
+    def evaluation(
+        self, theta: Tensor, buffers: Mapping[str, Tensor] | None = None
+    ) -> Iterator[Callable[[Tensor], Tensor]]:
+        """The network at `theta` as in use: no gradient, dropout off. Yields x [B, ...] -> output [B, d_out].
+
+        buffers: the statistics to use instead of the present ones.
+        """
         was_training = self.module.training
         self.module.eval()
         try:
-            with torch.no_grad(), self._at(theta):
+            with torch.no_grad(), self._at(theta), self._with(buffers):
                 yield self._forward
         finally:
             self.module.train(was_training)
+
+    def norm_of_all(self, theta: Tensor, parts: Iterable[tuple[Tensor, Tensor]], n: int) -> float:
+        """|| grad L ||_2 with n examples as the batch, at `theta`, of the network as in use: dropout off.
+
+        parts: the examples, x `[B, ...]` and y `[B]` each.
+
+        Costs one forward and one backward pass over all examples, which are not counted: it is no part of a method.
+        """
+        total = torch.zeros_like(self.theta)
+        views = self.layout.views(total)
+        with self.evaluation(theta) as network, torch.enable_grad():
+            for x, y in parts:
+                weight = len(y) if self.summed else len(y) / n
+                loss = self.loss(network(x), y) * weight
+                torch._foreach_add_(views, torch.autograd.grad(loss, self._parameters))
+            if self.penalty is not None:
+                total += self.penalty.value_and_grad(self.theta, self.layout)[1]
+        return float(torch.linalg.vector_norm(total))
+
+    @contextmanager
+    def _with(self, buffers: Mapping[str, Tensor] | None) -> Iterator[None]:
+        if buffers is None:
+            yield
+            return
+        present = {name: buffer.clone() for name, buffer in self.buffers.items()}
+        for name, buffer in self.buffers.items():
+            buffer.copy_(buffers[name])
+        try:
+            yield
+        finally:
+            for name, buffer in self.buffers.items():
+                buffer.copy_(present[name])
 
     @contextmanager
     def _at(self, theta: Tensor) -> Iterator[None]:

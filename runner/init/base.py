@@ -2,9 +2,9 @@
 
 What varies is the distribution of the weights. What is fixed: a weight with two or more dimensions is drawn by the
 choice, from a stream that depends on (seed, tensor) alone, so that a layer starts equally whatever surrounds it;
-biases start at 0 and scales of normalizations at 1. A layer's fan-in d_in is the number of inputs that one of its
-units sums over, its fan-out d_out the number of units that one of its inputs feeds (both times the kernel's area for
-a convolution).
+biases start at 0 and scales of normalizations at 1, unless a choice says otherwise. A layer's fan-in d_in is the number
+of inputs that one of its units sums over, its fan-out d_out the number of units that one of its inputs feeds (both
+times the kernel's area for a convolution).
 
 Why the scale matters (Sun p. 39 to 41): for inputs with second moment q and independent weights of mean 0,
 E[(w.v)^2] = d_in Var(w) q, so Var(w) = 1/d_in keeps the second moment from layer to layer, and Var(w) = 2/d_in keeps
@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ from runner.core.streams import stream
 @dataclass(frozen=True)
 class Init(Choice, ABC):
     """A distribution for weight tensors."""
+
+    zero_biases: ClassVar[bool] = True  # whether `apply` starts them at 0
 
     @abstractmethod
     def fill(self, weight: Tensor, d_in: int, d_out: int, stream: torch.Generator) -> None:

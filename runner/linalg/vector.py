@@ -35,3 +35,26 @@ def add_product_(y: Tensor, a: Scalar, x: Tensor, z: Tensor) -> Tensor:
 def sqrt(a: Scalar) -> Scalar:
     """The square root, of a float as a float."""
     return a.sqrt() if isinstance(a, Tensor) else a**0.5
+
+
+def is_zero(a: Scalar) -> bool:
+    """Whether a coefficient is 0 for certain, so that what it multiplies need not be kept; a column is not asked."""
+    return not isinstance(a, Tensor) and a == 0
+
+
+def larger(a: Scalar, b: Scalar) -> Scalar:
+    """The larger of two coefficients, row by row where they are columns."""
+    if isinstance(a, Tensor):
+        return a.clamp(min=b)
+    return b.clamp(min=a) if isinstance(b, Tensor) else max(a, b)
+
+
+def choose(condition: bool | Tensor, a: Scalar, b: Scalar) -> Scalar:
+    """`a` where the condition holds, else `b`: for one run one of the two, for rows a column or whole rows."""
+    return torch.where(condition, a, b) if isinstance(condition, Tensor) else a if condition else b
+
+
+def norm(x: Tensor) -> Tensor:
+    """The Euclidean length of each row, `[..., P]` to `[..., 1]`."""
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return length

@@ -6,11 +6,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from runner.loss.function import Function
+from runner.loss.base import Function
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Beale(Function):
     """A flat basin between steep walls.
 

@@ -6,11 +6,11 @@ from typing import Annotated, final
 from torch import Tensor
 
 from runner.core.check import Range
-from runner.loss.function import Function
+from runner.loss.base import Function
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bowl(Function):
     """A quadratic bowl whose condition number is chosen.
 

@@ -1,38 +1,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.loss.base import Direction, Loss, needs_classes
+from runner.loss.base import OfSmoothedClasses
 
 
 @final
-@dataclass(frozen=True)
-class CrossEntropy(Loss):
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropy(OfSmoothedClasses):
     """The negative log-probability of the right class, with probabilities by softmax over the scores.
 
         L = mean_i( -log p_i[y_i] ),   p_i = softmax(z_i)
+        smoothed:  L = mean_i( -sum_k q_ik log p_ik ),  q_ik = eps for the wrong classes, 1 - (m - 1) eps for y_i
 
-    z_i `[classes]` are the scores of example i, y_i its class. Uniform guessing has L = log(classes).
+    z_i `[m]` are the scores of example i, y_i its class. Uniform guessing has L = log m. The gradient with respect to
+    the scores is p - q, for smoothed targets too.
     Metric: accuracy, the share of examples whose largest score is the right class.
 
     >>> import torch
     >>> CrossEntropy().value(torch.zeros(1, 10), torch.tensor([3])).item()  # log 10
     2.3025851249694824
 
-    Source: Sun p. 12. Softmax and logarithm are taken together, on scores, which cannot overflow.
+    Source: Sun p. 12; Szegedy et al. 2016 (arXiv 1512.00567), section 7, for label smoothing. Softmax and logarithm are
+    taken together, on scores, which cannot overflow.
+    Here: torch's label_smoothing is m times the slide's eps. The slide's reason for smoothing, no update where y_k = 0,
+    holds for the term y_k log p_k alone: through the softmax the score of a wrong class has gradient p_k, not 0.
     """
 
-    metrics: ClassVar[dict[str, Direction]] = {"accuracy": "max"}
-
     def value(self, output: Tensor, target: Tensor) -> Tensor:
-        return F.cross_entropy(output, target)
-
-    def outputs(self, classes: int | None) -> int:
-        return needs_classes("cross_entropy", classes)
-
-    def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        return {"accuracy": (output.argmax(-1) == target).to(output.dtype).mean()}
+        return F.cross_entropy(output, target, label_smoothing=self.smoothing(output.shape[-1]))

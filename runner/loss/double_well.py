@@ -6,11 +6,11 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from runner.core.check import NonNegative
-from runner.loss.function import Function
+from runner.loss.base import Function
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DoubleWell(Function):
     """Two wells with a barrier between them, in one dimension.
 

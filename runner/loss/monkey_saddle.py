@@ -5,11 +5,11 @@ from typing import final
 
 from torch import Tensor
 
-from runner.loss.function import Function
+from runner.loss.base import Function
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MonkeySaddle(Function):
     """A saddle with three valleys, two for the legs and one for the tail.
 

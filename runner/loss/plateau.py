@@ -6,11 +6,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from runner.loss.function import Function
+from runner.loss.base import Function
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plateau(Function):
     """A hole in a plain, which is flat almost everywhere.
 

@@ -5,11 +5,11 @@ from typing import final
 
 from torch import Tensor
 
-from runner.loss.function import Function
+from runner.loss.base import Function
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ravine(Function):
     """The ravine of the lecture, four times as steep across as along.
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from runner.core.check import Range
-from runner.loss.function import Function
+from runner.loss.base import Function
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reddi(Function):
     """A sequence of lines on which Adam goes the wrong way.
 

@@ -5,11 +5,11 @@ from typing import final
 
 from torch import Tensor
 
-from runner.loss.function import Function
+from runner.loss.base import Function
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rosenbrock(Function):
     """A curved valley with a flat floor, the classical test of minimizers.
 

@@ -6,11 +6,11 @@ from typing import final
 from torch import Tensor
 
 from runner.core.check import NonNegative
-from runner.loss.function import Function
+from runner.loss.base import Function
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Saddle(Function):
     """A saddle: up along x1, down along x2.
 

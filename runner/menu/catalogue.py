@@ -28,6 +28,8 @@ class Argument:
     default     `dataclasses.MISSING` where it has to be given
     follows     the plain key that it is set to, if any
     parts       the choices of its own room that it is composed of, if any
+    part        the choice of its own room that it is, if it is one
+    choice      the default choice of the room inside the room that it is chosen from, if any
     """
 
     name: str
@@ -36,6 +38,8 @@ class Argument:
     meaning: str
     follows: str = ""
     parts: tuple[str, ...] = ()
+    part: str = ""
+    choice: str = ""
 
     @property
     def allowed(self) -> str:
@@ -47,8 +51,8 @@ class Entry:
     """One choice.
 
     target  the dotted path of its class
-    lr      the learning rate that comes with it, if it is an optimizer
-    open    the user names the class: `_target_: ???` in its yaml
+    lr      the learning rate that comes with it, if it is an optimizer: a number, or that of the rule inside it
+    open    the `_target_` in its yaml, where that is not of this package: the user may name another there
     """
 
     room: str
@@ -62,7 +66,7 @@ class Entry:
     source: str
     here: str
     lr: str = ""
-    open: bool = False
+    open: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,25 @@ def conf_dir() -> Path:
 
 @cache
 def rooms() -> tuple[Room, ...]:
-    """Every room, in the order of conf/config.yaml."""
-    defaults = re.findall(r"^ +- (\w+): (?!null\b)(\w+)", config_text(), re.MULTILINE)
-    return tuple(room(name, default) for name, default in defaults)
+    """Every room, in the order of conf/config.yaml, each followed by the rooms inside it: architecture/activation."""
+    return tuple(place for name, default in defaults(config_text()) for place in (room(name, default), *inside(name)))
+
+
+def defaults(yaml: str) -> list[tuple[str, str]]:
+    """The `- room: choice` lines of a yaml, but for those that choose nothing.
+
+    >>> defaults("defaults:\\n  - init: normal\\n  - epochs@rules.epochs\\n  - _self_")
+    [('init', 'normal')]
+    """
+    return re.findall(r"^ +- (\w+): (?!null\b)(\w+)", yaml, re.MULTILINE)
+
+
+def inside(name: str) -> list[Room]:
+    """The rooms inside a room: its folders with a base.py. Their default is that of the room's default choice."""
+    found = sorted(path.parent.name for path in (RUNNER / name).glob("*/base.py"))
+    first = dict(defaults(config_text()))[name]
+    given = dict(defaults((conf_dir() / name / f"{first}.yaml").read_text(encoding="utf-8")))
+    return [room(f"{name}/{each}", given[each]) for each in found]
 
 
 def room(name: str, default: str) -> Room:
@@ -139,6 +159,7 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
     yaml = conf_dir() / room / f"{path.stem}.yaml"
     text = yaml.read_text(encoding="utf-8") if yaml.is_file() else ""
     given = {key.name: key.default for key in keys(text)}
+    chosen = dict(defaults(text))
     docs = [docstring.parsed(text) for text in choice.docstrings]
     meanings = {name: meaning for doc in docs for name, meaning in doc.meanings}
     arguments = tuple(
@@ -149,6 +170,8 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
             meaning=meanings.get(name, ""),
             follows="".join(re.findall(r"^\$\{(\w+)\}$", given.get(name, ""))),
             parts=tuple(re.findall(rf"^ +- (?:/{room}@{name}\.\w+: |(?=\w+@{name}\.))(\w+)", text, re.MULTILINE)),
+            part="".join(re.findall(rf"^ +- /{room}@{name}: (\w+)", text, re.MULTILINE)),
+            choice=chosen.get(name, ""),
         )
         for name, field in choice.fields.items()
     )
@@ -156,7 +179,7 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
     return Entry(
         room=room,
         name=path.stem,
-        target=f"runner.{room}.{path.stem}.{choice.name}",
+        target=f"runner.{room.replace('/', '.')}.{path.stem}.{choice.name}",
         sentence=doc.sentence,
         formula=doc.formula,
         prose=doc.prose,
@@ -164,8 +187,8 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
         example=doc.example,
         source=doc.source,
         here=doc.here,
-        lr=given.get("lr", "") if "lr" not in choice.fields else "",
-        open=given.get("_target_") == "???",
+        lr=re.sub(r"^\$\{\.(\w+)\.lr\}$", r"that of \1", given.get("lr", "")) if "lr" not in choice.fields else "",
+        open="" if given["_target_"].startswith("runner.") else given["_target_"],
     )
 
 

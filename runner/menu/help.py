@@ -30,6 +30,7 @@ EXIT_CODES = (
 )
 FURTHER = (
     ("optrun list [ROOM] [CHOICE]", "formula, arguments, source of a choice"),
+    ("optrun schedule schedule=cosine", "draws a schedule; steps= in an epoch"),
     ("optrun optimizer=sgd --cfg job", "the configuration, without a run"),
     ("optrun --hydra-help", "the flags of Hydra, which reads all this"),
     ('eval "$(optrun -sc install=bash)"', "tab completion, in bash or zsh"),

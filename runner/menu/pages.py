@@ -146,7 +146,7 @@ def head(entry: Entry, place: Room, width: int, colour: bool) -> list[str]:
 def arguments(given: Sequence[Argument], entry: Entry, width: int, colour: bool) -> list[str]:
     """Each argument as it is typed, with its default, what it may be, and its meaning below."""
     if entry.open:  # the class that will be named has arguments of its own
-        given = (TARGET,)
+        given = (dataclasses.replace(TARGET, default=entry.open),)
     lines: list[str] = [""] if given else []
     for meaning, group in groupby(given, key=lambda argument: argument.meaning):
         for argument in group:
@@ -159,9 +159,14 @@ def arguments(given: Sequence[Argument], entry: Entry, width: int, colour: bool)
 
 def spoken(argument: Argument, place: str) -> tuple[str, str]:
     """`optimizer.eps=1e-08` and `a number in (0, inf)`."""
-    name = f"{place}.{argument.name}"
+    name = f"{place.replace('/', '.')}.{argument.name}"
+    if argument.choice:
+        inner = f"{place}/{argument.name}"
+        return f"{inner}={argument.choice}", f"`optrun list {inner}`"
     if argument.parts:
         return name, f"{argument.allowed}; {' and '.join(argument.parts)} unless you give others"
+    if argument.part:
+        return f"{name}={argument.part}", f"a choice of {place}, by name; its arguments as {name}.ARGUMENT=..."
     if argument.default is dataclasses.MISSING or argument.default == "???":
         return f"{name}=...", f"{argument.allowed}; has to be given"
     follows = f"; follows {argument.follows}=..." if argument.follows else ""

@@ -105,7 +105,7 @@ def default_value(node: ast.expr | None, names: Mapping[str, Any]) -> Any:
         case None:
             return dataclasses.MISSING
         case ast.Call(func=ast.Name("field"), args=[], keywords=[ast.keyword("default_factory", ast.Name(factory))]):
-            return FACTORIES[factory]
+            return FACTORIES[factory] if factory in FACTORIES else unknown(factory)  # a choice of a room inside
         case ast.Call(
             func=ast.Name("field"),
             args=[],

@@ -24,12 +24,15 @@ class Torch(Optimizer):
     Its arguments stand beside `_target_` in the yaml or come with `+` on the command line:
     `optimizer=torch optimizer._target_=torch.optim.Adagrad +optimizer.lr_decay=0.01 lr=0.01`.
     It sees one parameter for each tensor of the network, with its gradient, and the learning rate of the step in its
-    parameter groups. A rule that asks for a closure may call it as often as it likes.
+    parameter groups. A rule that asks for a closure may call it as often as it likes; one with `train` and `eval` is
+    judged by its parameters of `eval`.
 
     cls: the class, found through `_target_`
     arguments: what its constructor gets, beside the parameters and lr
 
     Source: torch.optim.
+    Here: SparseAdam is refused, since every gradient here is dense, and so is a rule that differentiates the gradient
+    once more (create_graph). torch's Muon takes matrices alone, so it needs a network without biases.
     """
 
     cls: type[Any] = torch.optim.SGD
@@ -60,10 +63,33 @@ class Torch(Optimizer):
         try:
             made: torch.optim.Optimizer = self.cls(parameters, **given, **self.converted())
         except (ValueError, TypeError, RuntimeError) as error:
-            raise ConfigError(
-                "optimizer", self.named(lr), allowed=f"what {self.cls.__name__} takes", do=str(error)
-            ) from None
+            raise self.refused(lr, error) from None
         return made
+
+    def tried(self) -> Torch:
+        """This choice, after a step on four numbers: what cannot work with plain gradients is refused here."""
+        parameter = nn.Parameter(torch.ones(2, 2))
+        parameter.grad = torch.ones(2, 2)
+        live = self.make([parameter], lr=0.1)
+        try:
+            live.step(lambda: torch.zeros(())) if self.asks else live.step()  # type: ignore[arg-type,return-value]
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise self.refused(0.1, error) from None
+        return self
+
+    def refused(self, lr: float, error: Exception) -> ConfigError:
+        return ConfigError("optimizer", self.named(lr), allowed=f"what {self.cls.__name__} takes", do=str(error))
+
+    @property
+    def asks(self) -> bool:
+        """Whether a step of the class needs a closure."""
+        closure = inspect.signature(self.cls.step).parameters.get("closure")
+        return closure is not None and closure.default is inspect.Parameter.empty
+
+    @property
+    def switches(self) -> bool:
+        """Whether the class has its parameters in two modes, to train with and to judge by."""
+        return {"train", "eval"} <= set(dir(self.cls))
 
     def converted(self) -> dict[str, Any]:
         """The arguments as torch wants them: tuples for lists, and in betas floats, since it refuses a mixture."""
@@ -74,9 +100,10 @@ class Torch(Optimizer):
 
     def start(self, theta: Tensor, layout: Layout) -> State:
         parameters = [nn.Parameter(view) for view in layout.views(theta)]
-        closure = inspect.signature(self.cls.step).parameters.get("closure")
-        asks = closure is not None and closure.default is inspect.Parameter.empty
-        return {"torch": self.make(parameters, lr=1.0), "parameters": parameters, "layout": layout, "asks": asks}
+        live: Any = self.make(parameters, lr=1.0)
+        if self.switches:
+            live.train()
+        return {"torch": live, "parameters": parameters, "layout": layout, "asks": self.asks}
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
         live: torch.optim.Optimizer = state["torch"]
@@ -94,6 +121,16 @@ class Torch(Optimizer):
         else:
             closure()
             live.step()
+
+    def eval_theta(self, theta: Tensor, state: State) -> Tensor:
+        if not self.switches:
+            return theta
+        kept = theta.clone()
+        state["torch"].eval()
+        judged = theta.clone()
+        state["torch"].train()
+        theta.copy_(kept)  # there and back rounds, and judging must not change the training
+        return judged
 
     def rule(self, lr: float) -> str:
         return f"as {self.named(lr)} does"

@@ -6,13 +6,12 @@ from typing import final
 import torch
 from torch import Tensor
 
-from runner.core.check import Count
-from runner.sampler.base import Sampler
+from runner.sampler.base import Batched
 
 
 @final
 @dataclass(frozen=True)
-class Shuffle(Sampler):
+class Shuffle(Batched):
     """Shuffle all examples in every epoch and take consecutive mini-batches.
 
         order = random permutation of 0 .. N-1;  batch k = order[k B], ..., order[k B + B - 1]
@@ -26,17 +25,10 @@ class Shuffle(Sampler):
     >>> Shuffle(batch_size=4).batches(10)
     3
 
-    Source: Sun p. 19, "practical SGD"; Farrahi p. 7.
+    Source: Sun p. 19, "practical SGD"; B = 100 is "reasonable" (Grosse, CSC321 lecture 8).
+    Here: within an epoch this draws without replacement, so the variance of a mini-batch is below the sigma^2 / B of
+    the theory, by (N - B) / (N - 1).
     """
-
-    batch_size: Count = 100
-    drop_last: bool = False
 
     def order(self, n: int, stream: torch.Generator) -> Tensor:
         return torch.randperm(n, generator=stream)[: self.length(n)]
-
-    def size(self, n: int) -> int:
-        return min(self.batch_size, n)
-
-    def length(self, n: int) -> int:
-        return n - n % self.size(n) if self.drop_last else n

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from runner.schedule.base import Progress, Row, Schedule
+from runner.schedule.base import Progress, Row, Schedule, Sums
 
 
 @final
@@ -23,3 +23,6 @@ class Constant(Schedule):
 
     def factor(self, at: Progress, rows: Sequence[Row]) -> float:
         return 1.0
+
+    def sums(self) -> Sums:
+        return Sums(True, False, "every term is the same: both sums grow without end")

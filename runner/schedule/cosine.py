@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from runner.core.check import Unit
-from runner.schedule.base import Progress, Row, Schedule
+from runner.schedule.base import Progress, Row, Schedule, Sums, ends_at
 
 
 @final
@@ -30,5 +30,8 @@ class Cosine(Schedule):
     floor: Unit = 0.0
 
     def factor(self, at: Progress, rows: Sequence[Row]) -> float:
-        share = min(1.0, at.step / (at.epochs * at.steps))
+        share = min(1.0, at.step / at.total)
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * share)) / 2
+
+    def sums(self) -> Sums:
+        return ends_at(self.floor, "after K steps")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, final
 
 from runner.core.check import Count, Range
-from runner.schedule.base import Progress, Row, Schedule
+from runner.schedule.base import Progress, Row, Schedule, Sums
 
 
 @final
@@ -22,6 +22,8 @@ class Staircase(Schedule):
     [1.0, 1.0, 0.1, 0.1, 0.01]
 
     Source: Sun p. 22: "divide by 5 or 10 every 10 epochs". torch.optim.lr_scheduler.StepLR(gamma=1/divide_by).
+    Here: Sun lists this below the conditions of Robbins and Monro, of which it fails the first: the stairs are a
+    geometric series, so all steps together cover a finite distance.
     """
 
     divide_by: Annotated[float, Range(above=1)] = 10.0
@@ -29,3 +31,7 @@ class Staircase(Schedule):
 
     def factor(self, at: Progress, rows: Sequence[Row]) -> float:
         return self.divide_by ** -(at.epoch // self.every)  # with 1 / ... the power would overflow, here it ends at 0
+
+    def sums(self) -> Sums:
+        reason = f"a geometric series in stairs, of ratio 1/{self.divide_by:g}: the sum of all rates is finite"
+        return Sums(False, True, reason)

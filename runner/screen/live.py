@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runner.screen.base import Header, Row, Screen, conclusion, percent
+from runner.screen.base import Header, Row, Screen, conclusion, forget, percent
 
 EPOCHS = 8  # rows of the table
 REFRESH_S = 0.1
@@ -57,7 +57,7 @@ class Terminal(Screen):
             try:
                 yield
             finally:
-                self._live.update(self._picture(over=True), refresh=True)
+                self._show(self._picture(over=True))
                 self._live = None
 
     def row(self, row: Row) -> None:
@@ -75,7 +75,14 @@ class Terminal(Screen):
         now = time.monotonic()
         if self._live is not None and now - self._drawn >= REFRESH_S:
             self._drawn = now
-            self._live.update(self._picture(), refresh=True)
+            self._show(self._picture())
+
+    def _show(self, picture: Group) -> None:
+        assert self._live is not None
+        try:
+            self._live.update(picture, refresh=True)
+        except OSError:  # the terminal was closed: the run matters, its output does not
+            forget(self.console.file)
 
     def _picture(self, over: bool = False) -> Group:
         header = self._header

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, final
 
-from runner.screen.base import Header, Row, Screen, conclusion, percent
+from runner.screen.base import Header, Row, Screen, conclusion, forget, percent
 
 SHOWN = 30  # lines for the epochs of one run
 
@@ -22,10 +21,10 @@ class Plain(Screen):
         self._pending: Row | None = None
 
     def say(self, text: str = "") -> None:
-        """Print a line; once the reader is gone, print nothing more."""
+        """Print a line; once the reader is gone or its disk is full, print nothing more."""
         try:
             print(text, file=self.out, flush=True)
-        except BrokenPipeError:
+        except OSError:
             forget(self.out)
         except UnicodeEncodeError:
             print(text.encode("ascii", "replace").decode(), file=self.out, flush=True)
@@ -70,11 +69,3 @@ class Plain(Screen):
         for row in (header, *cells):
             self.say("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         self.say(caption)
-
-
-def forget(out: TextIO) -> None:
-    """Send what is still written to `out` nowhere: its reader is gone, and the interpreter would complain at exit."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-    except (OSError, ValueError):
-        pass

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from runner.core.check import Count
-from runner.stop.base import Row, Stop
+from runner.stop.base import Row, Stop, counted
 
 
 @final
@@ -25,9 +25,8 @@ class Epochs(Stop):
 
     epochs: Count = 30
 
-    def verdict(self, rows: Sequence[Row]) -> str | None:
-        word = "epoch" if self.epochs == 1 else "epochs"
-        return f"reached the limit of {self.epochs} {word}" if len(rows) >= self.epochs else None
+    def verdict(self, rows: Sequence[Row], elapsed_s: float = 0.0) -> str | None:
+        return f"reached the limit of {counted(self.epochs, 'epoch')}" if len(rows) >= self.epochs else None
 
     @property
     def limit(self) -> int:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from runner import menu
 from tests.cli.conftest import Call
 
 KEYS = (
-    "dataset, preprocess, sampler, architecture, init, loss, optimizer, schedule, stop, probe, "
+    "dataset, preprocess, sampler, architecture, init, loss, regularizer, optimizer, schedule, stop, probe, "
     "lr, batch_size, epochs, start, seed, device, threads, precision, plugins, expect"
 )
-ABOVE_0 = "a number in (0, inf)"
+OPTIMIZERS = ", ".join(next(room for room in menu.rooms() if room.name == "optimizer").names)
+ABOVE_0 = "a number in (0, 1e+30]"
 FROM_1 = "a whole number in [1, inf)"
 IN_RANGE = "a value in that range"
 
@@ -24,6 +26,7 @@ REFUSED = {
     "lr=True": ("lr=true", ABOVE_0, "give lr=... a number; the default is 0.001"),
     "lr=abc": ("lr=abc", ABOVE_0, "give lr=... a number; the default is 0.001"),
     "lr=1e400": ("lr=inf", ABOVE_0, "give lr=... a finite number; the default is 0.001"),
+    "lr=1e39": ("lr=1e+39", ABOVE_0, f"give lr=... {IN_RANGE}; the default is 0.001"),
     "lr=": ("lr=''", ABOVE_0, "give lr=... a number; the default is 0.001"),
     "lr=null": ("lr=null", "a value", "give lr=...; `optrun --help` lists the choices"),
     "lr=0.1,0.2": (
@@ -46,11 +49,11 @@ REFUSED = {
     ),
     "optimizer=adamm": (
         "optimizer=adamm",
-        "adam, momentum, sgd, torch",
+        OPTIMIZERS,
         "did you mean adam? `optrun list optimizer` describes them",
     ),
-    "optimizer=torch": (
-        "optimizer._target_=???",
+    "optimizer._target_=null": (
+        "optimizer._target_=null",
         "the dotted path of a class, a kind of Optimizer",
         "choose one from `optrun list optimizer`, or give optimizer._target_=torch.optim.Adagrad, say",
     ),
@@ -66,7 +69,7 @@ REFUSED = {
     ),
     "optimizer.epsilon=1": (
         "optimizer.epsilon=1",
-        "the arguments of Adam: betas, eps",
+        "the arguments of Adam: betas, eps, bias_correction, eps_placement",
         "did you mean eps? remove it or use one of these",
     ),
     "device=tpu": ("device=tpu", "auto, cpu on this machine", "give device=auto"),
@@ -78,8 +81,8 @@ REFUSED = {
     ),
     "architecture.activation=rellu": (
         "architecture.activation=rellu",
-        "relu | tanh | sigmoid | leaky_relu | identity",
-        "give architecture.activation=... one of these (did you mean relu?); the default is relu",
+        "abs | elu | gelu | identity | leaky_relu | maxout | relu | sigmoid | sign | tanh",
+        "give architecture.activation=... one of these (did you mean relu?)",
     ),
     "stop.rules.early_stopping.patience=0": (
         "stop.rules.early_stopping.patience=0",
@@ -90,13 +93,34 @@ REFUSED = {
     "loss=mse": (
         "loss=mse",
         "targets that are numbers; the targets of this data set are 10 classes",
-        "choose loss=cross_entropy, or a data set with numbers",
+        "choose loss=cross_entropy, give loss.one_hot=true, or choose a data set with numbers",
     ),
     "dataset=diabetes": (
         "loss=cross_entropy",
         "targets in classes; the targets of this data set are numbers",
         "choose loss=mse, or a data set with classes",
     ),
+    "loss=zero_one": (
+        "loss=zero_one",
+        "a loss with a gradient; that of the share of mistakes is 0 almost everywhere",
+        "choose loss=cross_entropy, and read the share of mistakes as 1 - accuracy",
+    ),
+    "loss=bce": (
+        "loss=bce",
+        "targets in two classes; the targets of this data set are 10 classes",
+        "choose loss=cross_entropy, or a data set with two classes",
+    ),
+    "loss.eps_deck=0.1": (
+        "loss.eps_deck=0.1",
+        "below 1/m = 0.1 for m = 10 classes, where the right class gets more than a wrong one",
+        "give a smaller one",
+    ),
+    "regularizer=l22": (
+        "regularizer=l22",
+        "double_soft_orthogonal, l1, l2, none, soft_orthogonal, spectral_orthogonal, sum_of",
+        "did you mean l2? `optrun list regularizer` describes them",
+    ),
+    "+output=softmax": ("output=softmax", f"the keys {KEYS}", "`optrun --help` lists them"),
     "expect.val_acc=0.9": (
         "expect.val_acc=0.9",
         "one of val_loss, val_accuracy, test_loss, test_accuracy",
@@ -105,7 +129,7 @@ REFUSED = {
     "lr=${foo}": ("lr", "a value, or ${key} of a key that exists", "Interpolation key 'foo' not found"),
     "rezume": (
         "rezume",
-        "key=value, or one of list, resume, plot, help",
+        "key=value, or one of list, schedule, resume, plot, help",
         "did you mean resume? `optrun --help` shows examples",
     ),
 }

@@ -9,15 +9,24 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
 import runner
+from runner import build, menu
 from runner.core.check import Choice, Range, arguments
 
 RUNNER = Path(runner.__file__).parent
 
 
+def package(room: str) -> str:
+    """The package of a room, or of a room inside another: architecture/activation."""
+    return f"runner.{room.replace('/', '.')}"
+
+
 def role(room: str) -> type[Choice]:
     """The abstract class of a room: the one in base.py from which the others of that file descend."""
-    module = importlib.import_module(f"runner.{room}.base")
+    module = importlib.import_module(f"{package(room)}.base")
     found = [cls for cls in own_classes(module) if Choice in cls.__bases__]
     (one,) = (cls for cls in found if inspect.isabstract(cls))
     return one
@@ -33,7 +42,7 @@ def choices(room: str) -> dict[str, type[Any]]:
     for path in sorted((RUNNER / room).glob("*.py")):
         if path.stem in ("__init__", "base"):
             continue
-        module = importlib.import_module(f"runner.{room}.{path.stem}")
+        module = importlib.import_module(f"{package(room)}.{path.stem}")
         concrete = [cls for cls in own_classes(module) if issubclass(cls, role(room)) and not inspect.isabstract(cls)]
         if concrete:
             (found[path.stem],) = concrete
@@ -41,12 +50,25 @@ def choices(room: str) -> dict[str, type[Any]]:
     return found
 
 
-def variants(cls: type[Any]) -> dict[str, tuple[Any, Any]]:
-    """Argument -> two records of a choice that differ in it alone: one number changed, in its range."""
+def made(room: str, name: str) -> Any:
+    """A choice as its yaml makes it, with the choice that may be inside it."""
+    with initialize_config_dir(str(menu.conf_dir().resolve()), version_base="1.3"):
+        config = compose(f"{room}/{name}")
+    node = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(node, dict)
+    return build.choice(room, node[room], role(room), ())
+
+
+def variants(cls: type[Any], given: Any = None) -> dict[str, tuple[Any, Any]]:
+    """Argument -> two records of a choice that differ in it alone: one number or word changed, in its range.
+
+    `given` is the first of the two, for a class that cannot be made without arguments.
+    """
+    first = cls() if given is None else given
     found = {}
     for name, (annotation, default) in arguments(cls).items():
         for place, other in others(annotation, default):
-            found[f"{name}{place}"] = (cls(), cls(**{name: other}))
+            found[f"{name}{place}"] = (first, dataclasses.replace(first, **{name: other}))
     return found
 
 

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.architecture.base import Architecture
+from runner.architecture.activation.maxout import Maxout
+from runner.architecture.base import Architecture, examine
+from runner.architecture.convnet import ConvNet
+from runner.architecture.lstm import LSTM
 from runner.architecture.mlp import MLP
+from runner.architecture.normalization.batch import Batch
+from runner.architecture.normalization.instance import Instance
+from runner.architecture.normalization.layer import Layer
+from runner.architecture.resnet import ResNet
+from runner.architecture.rnn import RNN
+from runner.architecture.transformer import Transformer
+from runner.core.check import Choice
+from runner.core.errors import ConfigError
 from runner.core.noise import Noisy
 from runner.core.objective import Objective
 from runner.core.streams import stream
@@ -18,22 +31,32 @@ from runner.init.kaiming_normal import KaimingNormal
 from tests.contract.rooms import choices, variants
 
 CLASSES = choices("architecture")
-# Each as it is by itself, and one with noise.
+# Each as it is by itself, and some with noise and statistics.
 RECIPES: dict[str, Architecture] = {name: cls() for name, cls in CLASSES.items()} | {
-    "mlp with dropout": MLP(hidden=(16, 16), dropout=0.5)
+    "mlp with dropout": MLP(hidden=(16, 16), dropout=0.5),
+    "mlp with batch": MLP(hidden=(16, 16), normalization=Batch()),
+    "convnet with dropout": ConvNet(dropout=0.5, normalization=Layer()),
+    "resnet with dropout": ResNet(dropout=0.5),
+    "rnn with layer": RNN(dropout=0.5, normalization=Layer()),
+    "lstm with dropout": LSTM(dropout=0.5),
+    "transformer of patches": Transformer(patch=2, dropout=0.5),
 }
 each = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 each_dtype = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
 KNOBS = {f"{name} {knob}": pair for name, cls in CLASSES.items() for knob, pair in variants(cls).items()}
+# Arguments that say how another one works, and a value of that one with which it does.
+WORKS_WITH: dict[str, dict[str, Any]] = {"dropout_scaling": {"dropout": 0.5}}
+ACTIVATIONS = {name: cls() for name, cls in choices("architecture/activation").items()}
+NORMALIZATIONS = {name: cls() for name, cls in choices("architecture/normalization").items()}
 
 INPUTS, OUTPUTS, BATCH = (8, 8), 10, 6
 IMAGES = torch.randn(BATCH, *INPUTS, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-def built(recipe: Architecture, dtype: torch.dtype = torch.float64) -> nn.Module:
+def built(recipe: Architecture, dtype: torch.dtype = torch.float64, seed: int = 0) -> nn.Module:
     """The network in training, started from fixed weights."""
     module = recipe.build(shape(recipe), OUTPUTS).to(dtype)
-    KaimingNormal().apply(module, seed=0)
+    KaimingNormal().apply(module, seed)
     return module.train()
 
 
@@ -46,7 +69,7 @@ def x(recipe: Architecture, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def test_the_folder_holds_those_that_the_exam_finds() -> None:
-    assert {"linear", "mlp"} <= CLASSES.keys()
+    assert {"linear", "mlp", "convnet", "resnet", "rnn", "lstm", "transformer"} <= CLASSES.keys()
 
 
 @each_dtype
@@ -65,7 +88,11 @@ def test_it_has_as_many_outputs_as_it_is_told(recipe: Architecture) -> None:
 
 @each
 def test_its_scores_are_not_yet_probabilities(recipe: Architecture) -> None:
-    output = built(recipe)(10 * x(recipe))
+    module = built(recipe)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter *= 4
+        output = module(10 * x(recipe))
     assert output.min() < 0
     assert output.max() > 1
 
@@ -131,16 +158,110 @@ def test_in_use_there_is_no_noise(recipe: Architecture) -> None:
     assert torch.equal(module(x(recipe)), quiet)
 
 
-@pytest.mark.parametrize(("one", "other"), KNOBS.values(), ids=KNOBS)
-def test_every_argument_changes_the_result(one: Architecture, other: Architecture) -> None:
-    def output(recipe: Architecture) -> Tensor:
-        module = built(recipe)
-        asked = Objective(module, lambda out, target: out.sum(), *adopt(module))
-        asked.on(x(recipe), torch.zeros(BATCH), stream(0, "noise", 1))
-        asked.value_and_grad(asked.theta)
-        return asked.output
+def output(recipe: Architecture) -> Tensor:
+    module = built(recipe)
+    asked = Objective(module, lambda out, target: out.sum(), *adopt(module))
+    asked.on(x(recipe), torch.zeros(BATCH), stream(0, "noise", 1))
+    asked.value_and_grad(asked.theta)
+    return asked.output
 
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_every_argument_changes_the_result(knob: str) -> None:
+    one, other = (replace(recipe, **WORKS_WITH.get(knob.split()[-1], {})) for recipe in KNOBS[knob])
     assert not torch.equal(output(one), output(other))
+
+
+# What some cannot take: a residual sum needs equal channels, the steps of a recurrent network share no statistics over
+# examples, a unit that is no channel of an image has no mean of its own.
+REFUSED: list[tuple[type[Architecture], Choice]] = [
+    (ResNet, Maxout()),
+    (RNN, Batch()),
+    *((cls, Instance()) for cls in (MLP, RNN)),
+]
+
+
+def holds(recipe: Architecture, field: str) -> bool:
+    return field in {one.name for one in fields(recipe)}
+
+
+PAIRS = [
+    pytest.param(cls, field, part, id=f"{name} {word}")
+    for field, parts in (("activation", ACTIVATIONS), ("normalization", NORMALIZATIONS))
+    for word, part in parts.items()
+    for name, cls in CLASSES.items()
+    if holds(cls(), field)
+]
+
+
+@pytest.mark.parametrize(("cls", "field", "part"), PAIRS)
+def test_each_activation_and_normalization_goes_with_it_or_is_refused(
+    cls: type[Architecture], field: str, part: Choice
+) -> None:
+    recipe = cls(**{field: part})
+    if (cls, part) in REFUSED:
+        with pytest.raises(ConfigError, match=f"^architecture.{field}"):
+            recipe.build(shape(recipe), OUTPUTS)
+        return
+    module = recipe.build(shape(recipe), OUTPUTS)
+    KaimingNormal().apply(module.double(), seed=0)
+    examine(module.train(), x(recipe), OUTPUTS)
+    assert module(x(recipe)).isfinite().all()
+    if part != getattr(cls(), field):
+        assert not torch.equal(output(recipe), output(cls()))
+
+
+@each
+def test_an_examination_finds_it_fit_and_leaves_it_as_it_was(recipe: Architecture) -> None:
+    module = built(recipe)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    examine(module, x(recipe), OUTPUTS)
+    after = module.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+@each
+def test_one_example_alone_can_be_trained_on(recipe: Architecture) -> None:
+    module = built(recipe)
+    asked = Objective(module, lambda out, target: out.square().mean(), *adopt(module))
+    asked.on(x(recipe)[:1], torch.zeros(1), stream(0, "noise", 1))
+    value, g = asked.value_and_grad(asked.theta)
+    assert math.isfinite(value)
+    assert g.isfinite().all()
+    assert all(buffer.isfinite().all() for buffer in asked.buffers.values())
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "in use"])
+@each
+def test_its_gradient_can_be_mapped_over_rows_of_parameters_and_buffers(recipe: Architecture, training: bool) -> None:
+    # What runs side by side need: no branch on a value, nothing kept but in parameters and buffers.
+    rows = [built(recipe, seed=seed).train(training) for seed in (1, 2)]
+    stacked, kept = torch.func.stack_module_state(rows)
+    buffers = {name: buffer.clone() for name, buffer in kept.items()}
+
+    def loss(p: dict[str, Tensor], b: dict[str, Tensor]) -> Tensor:
+        scores: Tensor = torch.func.functional_call(rows[0], (p, b), (x(recipe),))
+        return scores.square().mean()
+
+    together = torch.func.vmap(torch.func.grad(loss))(stacked, buffers)
+    for row, one in enumerate(rows):
+        alone = torch.autograd.grad(one(x(recipe)).square().mean(), list(one.parameters()))
+        for name, g in zip(stacked, alone, strict=True):
+            # other kernels, which sum in another order
+            torch.testing.assert_close(together[name][row], g, rtol=1e-9, atol=1e-10)
+        for name, buffer in one.named_buffers():
+            torch.testing.assert_close(buffers[name][row], buffer, rtol=1e-12, atol=1e-13)
+
+
+@each
+def test_it_has_second_derivatives(recipe: Architecture) -> None:
+    module = built(recipe)
+    parameters = list(module.parameters())
+    g = torch.autograd.grad(module(x(recipe)).square().mean(), parameters, create_graph=True)
+    curved = torch.autograd.grad(sum((one * one.detach()).sum() for one in g), parameters)  # H g
+    assert all(one.isfinite().all() for one in curved)
+    assert any(one.any() for one in curved)
 
 
 @each

@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from runner import menu
+from runner.cli import lenient
 from runner.core.check import checked
 
 CONF = menu.conf_dir()
@@ -26,6 +27,13 @@ def hydra() -> Iterator[None]:
         yield
 
 
+def node(plain: dict[str, Any], room: str) -> dict[str, Any]:
+    """The part of a configuration that a room is, or a room inside another."""
+    for name in room.split("/"):
+        plain = plain[name]
+    return plain
+
+
 def composed(*overrides: str) -> dict[str, Any]:
     """The whole configuration, resolved; what has to be given is '???'."""
     config = compose("config", [*overrides, "hydra/launcher=basic"])  # our own launcher starts with the program
@@ -35,11 +43,11 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 @each_room
 def test_every_choice_has_a_yaml_of_its_name_and_every_yaml_a_choice(room: menu.Room) -> None:
-    assert room.names == sorted(path.stem for path in (CONF / room.name).glob("*"))
+    assert room.names == sorted(path.stem for path in (CONF / room.name).glob("*") if path.is_file())
 
 
 def test_every_folder_of_the_configuration_is_a_room_or_holds_experiments() -> None:
-    folders = {path.name for path in CONF.iterdir() if path.is_dir()}
+    folders = {str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()}
     assert folders - {"experiment", "problem"} == {room.name for room in menu.rooms()}
 
 
@@ -47,7 +55,7 @@ def test_every_folder_of_the_configuration_is_a_room_or_holds_experiments() -> N
 def test_a_class_is_named_after_its_file(entry: menu.Entry) -> None:
     class_name = entry.target.rpartition(".")[2].lower()
     plain = entry.name.replace("_", "")
-    assert class_name == (f"no{entry.room}" if plain == "none" else plain)
+    assert class_name == (f"no{entry.room.rpartition('/')[2]}" if plain == "none" else plain)
 
 
 @each_choice
@@ -57,15 +65,16 @@ def test_a_yaml_begins_with_a_short_comment(entry: menu.Entry) -> None:
 
 
 @each_choice
-def test_a_yaml_names_the_class_of_its_file_or_leaves_it_to_the_user(entry: menu.Entry) -> None:
+def test_a_yaml_names_the_class_of_its_file_or_one_from_outside_that_the_user_may_replace(entry: menu.Entry) -> None:
     config = OmegaConf.to_container(OmegaConf.load(CONF / entry.room / f"{entry.name}.yaml"))
     assert isinstance(config, dict)
-    assert config["_target_"] in (entry.target, "???")
+    assert entry.open or config["_target_"] == entry.target
+    assert bool(entry.open) == (not config["_target_"].startswith("runner."))
 
 
 @each_choice
 def test_a_choice_composes_to_the_arguments_of_its_class_with_their_defaults(entry: menu.Entry) -> None:
-    found = composed(f"{entry.room}={entry.name}")[entry.room]
+    found = node(composed(f"{entry.room}={entry.name}"), entry.room)
     found.pop("_target_")
     if entry.room == "optimizer" and all(one.name != "lr" for one in entry.arguments):
         assert checked("lr", found.pop("lr"), float) > 0
@@ -73,8 +82,14 @@ def test_a_choice_composes_to_the_arguments_of_its_class_with_their_defaults(ent
         return  # the arguments are those of a class that the user will name
     assert set(found) == {one.name for one in entry.arguments}
     for one in entry.arguments:
-        if one.parts:
+        if one.choice:
+            assert found[one.name] == node(
+                composed(f"{entry.room}/{one.name}={one.choice}"), f"{entry.room}/{one.name}"
+            )
+        elif one.parts:
             assert len(found[one.name]) == len(one.parts)
+        elif one.part:
+            assert found[one.name] == composed(f"{entry.room}={one.part}")[entry.room]
         elif one.default is MISSING:
             assert found[one.name] == "???"
         else:
@@ -83,21 +98,38 @@ def test_a_choice_composes_to_the_arguments_of_its_class_with_their_defaults(ent
 
 @each_choice
 def test_the_parts_of_a_choice_are_as_they_are_by_themselves(entry: menu.Entry) -> None:
-    found = composed(f"{entry.room}={entry.name}")[entry.room]
+    found = node(composed(f"{entry.room}={entry.name}"), entry.room)
     for one in entry.arguments:
-        for node, part in zip(found[one.name].values() if one.parts else (), one.parts, strict=True):
-            assert node == composed(f"{entry.room}={part}")[entry.room]
+        for given, part in zip(found[one.name].values() if one.parts else (), one.parts, strict=True):
+            assert given == composed(f"{entry.room}={part}")[entry.room]
+
+
+INNER = [(entry, one) for entry in ENTRIES for one in entry.arguments if one.part and entry.room == "optimizer"]
+
+
+@pytest.mark.parametrize(("entry", "one"), INNER, ids=[entry.name for entry, _ in INNER])
+def test_the_choice_inside_another_is_chosen_by_its_place_and_brings_its_learning_rate(
+    entry: menu.Entry, one: menu.Argument
+) -> None:
+    place = f"{entry.room}.{one.name}"
+    for name in ("adam", "momentum"):
+        found = composed(f"{entry.room}={entry.name}", *lenient([f"{place}={name}"]))
+        assert found[entry.room][one.name] == composed(f"{entry.room}={name}")[entry.room]
+        assert found["lr"] == found[entry.room]["lr"] == composed(f"{entry.room}={name}")["lr"]
 
 
 def test_the_default_experiment_is_the_one_that_is_told() -> None:
     found = composed()
-    assert {room.name: found[room.name]["_target_"] for room in menu.rooms()} == {
+    assert {room.name: node(found, room.name)["_target_"] for room in menu.rooms()} == {
         "dataset": "runner.dataset.digits.Digits",
         "preprocess": "runner.preprocess.standardize.Standardize",
         "sampler": "runner.sampler.shuffle.Shuffle",
         "architecture": "runner.architecture.mlp.MLP",
+        "architecture/activation": "runner.architecture.activation.relu.ReLU",
+        "architecture/normalization": "runner.architecture.normalization.none.NoNormalization",
         "init": "runner.init.kaiming_normal.KaimingNormal",
         "loss": "runner.loss.cross_entropy.CrossEntropy",
+        "regularizer": "runner.regularizer.none.NoRegularizer",
         "optimizer": "runner.optimizer.adam.Adam",
         "schedule": "runner.schedule.constant.Constant",
         "stop": "runner.stop.any_of.AnyOf",

@@ -30,7 +30,7 @@ def network(dtype: torch.dtype = torch.float64) -> nn.Module:
 
 
 def test_the_folder_holds_those_that_the_exam_finds() -> None:
-    assert {"kaiming_normal", "xavier_uniform", "normal"} <= CLASSES.keys()
+    assert {"kaiming_normal", "xavier_uniform", "normal", "torch_default", "duplicate_units"} <= CLASSES.keys()
 
 
 @each_dtype
@@ -70,7 +70,9 @@ def test_it_fills_a_view_of_theta_like_a_tensor_of_its_own(rule: Init) -> None:
 
 @each_dtype
 @each
-def test_a_network_starts_with_finite_weights_and_biases_0(rule: Init, dtype: torch.dtype) -> None:
+def test_a_network_starts_with_finite_weights_and_with_biases_0_where_it_says_so(
+    rule: Init, dtype: torch.dtype
+) -> None:
     module = network(dtype)
     for parameter in module.parameters():
         nn.init.constant_(parameter, math.nan)
@@ -79,7 +81,8 @@ def test_a_network_starts_with_finite_weights_and_biases_0(rule: Init, dtype: to
         assert parameter.isfinite().all()
         assert parameter.dtype == dtype
         assert parameter.requires_grad
-        assert not (name.endswith("bias") and parameter.any())
+        if name.endswith("bias"):
+            assert parameter.any() == (not rule.zero_biases)
 
 
 @each
@@ -90,6 +93,25 @@ def test_a_network_starts_equally_from_equal_seeds(rule: Init) -> None:
         rule.apply(module, seed=3)
         starts.append(nn.utils.parameters_to_vector(module.parameters()))
     assert torch.equal(*starts)
+
+
+@each
+def test_a_network_starts_without_touching_the_global_generator(rule: Init) -> None:
+    module = network()
+    before = torch.random.get_rng_state()
+    rule.apply(module, seed=3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@each
+def test_a_normalization_starts_as_no_change(rule: Init) -> None:
+    module = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 5), nn.LayerNorm(5))
+    for parameter in module.parameters():
+        nn.init.constant_(parameter, math.nan)
+    rule.apply(module, seed=3)
+    for norm in (module[1], module[4]):
+        assert torch.equal(norm.weight, torch.ones_like(norm.weight))
+        assert not norm.bias.any()
 
 
 @pytest.mark.parametrize(("one", "other"), KNOBS.values(), ids=KNOBS)

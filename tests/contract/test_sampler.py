@@ -14,6 +14,7 @@ from torch import Tensor
 from runner.core.check import arguments, checked
 from runner.core.streams import stream
 from runner.sampler.base import Sampler
+from tests.contract.rooms import variants
 
 ROOT = Path(__file__).parents[2]
 ROOM = "sampler"
@@ -31,6 +32,12 @@ def choice(name: str) -> type[Sampler]:
 def rows_of(order: Tensor | None, n: int) -> Tensor:
     """Row numbers of an epoch; None stands for all of them as they lie."""
     return torch.arange(n) if order is None else order
+
+
+def batches(made: Sampler) -> list[list[int]]:
+    """The batches of 250 rows over two epochs, as the loop cuts them; 100 do not divide 250."""
+    orders = (rows_of(made.order(250, stream(0, "order", epoch)), 250) for epoch in (1, 2))
+    return [batch.tolist() for order in orders for batch in torch.split(order, made.size(250))]
 
 
 def test_every_yaml_belongs_to_a_file_and_every_file_has_one() -> None:
@@ -78,6 +85,18 @@ class TestSampler:
         assert 1 <= made.size(n) <= n
         assert made.length(n) >= 1
         assert made.batches(n) == -(-made.length(n) // made.size(n))
+
+    def test_every_argument_changes_the_batches(self, name: str) -> None:
+        for one, other in variants(choice(name)).values():
+            assert batches(one) != batches(other)
+
+    def test_other_epochs_and_other_seeds_have_other_orders_or_all_have_one(self, name: str) -> None:
+        orders = {
+            tuple(rows_of(choice(name)().order(500, stream(seed, "order", epoch)), 500).tolist())
+            for seed in range(3)
+            for epoch in range(1, 4)
+        }
+        assert len(orders) in (1, 9)
 
     @pytest.mark.parametrize("n", [1, 7, 100, 101])
     def test_its_order_has_the_length_of_the_epoch_and_holds_rows_of_the_training_part(self, name: str, n: int) -> None:

@@ -317,3 +317,20 @@ def test_anything_is_either_taken_or_refused_with_a_message_of_three_lines_that_
         assert refusal.do.startswith("give the_key=... ")
     else:
         assert checked("the_key", found, annotation) == found  # what was converted needs no second conversion
+
+
+@dataclass(frozen=True)
+class Part(Choice):
+    size: Count = 1
+
+
+@dataclass(frozen=True)
+class Whole(Choice):
+    part: Part | None = None
+    table: dict[str, Part] = field(default_factory=dict)
+
+
+def test_a_label_shows_a_choice_among_its_arguments_by_its_own_label() -> None:
+    assert Whole().changed() == []
+    assert Whole(part=Part(), table={"a": Part()}).changed() == ["part=Part"]
+    assert Whole(part=Part(size=2)).changed() == ["part=(Part size=2)"]

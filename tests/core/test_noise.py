@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
-from runner.core.noise import Dropout
+from runner.core.noise import Dropout, Scaling
 from runner.core.streams import stream
 
 LIKE = torch.empty(0, dtype=torch.float64)
@@ -106,5 +108,53 @@ def test_in_evaluation_nothing_is_dropped() -> None:
     assert not torch.equal(layer.train()(x), x)
 
 
-def test_a_layer_tells_its_width_and_rate() -> None:
-    assert repr(Dropout(3, 0.5)) == "Dropout(width=3, rate=0.5)"
+def test_a_layer_tells_its_shape_rate_and_scaling() -> None:
+    assert repr(Dropout(3, 0.5)) == "Dropout(shape=(3,), rate=0.5, scaling=inverted)"
+    assert repr(Dropout((3, 1, 1), 0.5, "test")) == "Dropout(shape=(3, 1, 1), rate=0.5, scaling=test)"
+
+
+def test_a_mask_has_the_shape_that_it_is_told() -> None:
+    layer, x = Dropout((3, 1, 1), 0.5).train(), torch.ones(40, 3, 2, 4, dtype=torch.float64)
+    layer.draw(40, stream(0, "noise", 1), LIKE)
+    channels = layer(x).flatten(2)
+    assert (channels == channels[..., :1]).all()  # a channel is kept or dropped whole
+    assert set(channels.unique().tolist()) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_scaling_in_use_multiplies_by_the_share_that_is_kept_and_not_by_the_rate(rate: float) -> None:
+    layer, x = Dropout(5, rate, "test").train(), torch.full((64, 5), 3.0, dtype=torch.float64)
+    layer.draw(64, stream(0, "noise", 1), LIKE)
+    assert set(layer(x).unique().tolist()) == {0.0, 3.0}
+    assert torch.equal(layer.eval()(x), x * (1 - rate))
+
+
+def test_scaling_in_use_holds_in_training_without_noise() -> None:
+    layer, x = Dropout(5, 0.3, "test").train(), torch.ones(4, 5, dtype=torch.float64)
+    layer.draw(4, None, LIKE)
+    assert torch.equal(layer(x), x * 0.7)
+
+
+def test_both_scalings_draw_the_same_units() -> None:
+    masks = {}
+    scalings: tuple[Scaling, ...] = ("inverted", "test")
+    for scaling in scalings:
+        layer = Dropout(50, 0.3, scaling)
+        layer.draw(64, stream(0, "noise", 1), LIKE)
+        assert layer.mask is not None
+        masks[scaling] = layer.mask
+    torch.testing.assert_close(masks["inverted"] * 0.7, masks["test"], rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("rate", [0.25, 0.5])
+def test_the_mean_over_all_masks_of_a_linear_map_is_its_output_in_use(rate: float) -> None:
+    # All 2^6 masks, each with its probability p^zeros (1-p)^ones: exact for both scalings, since w.(mask x) is linear.
+    n = 6
+    x = torch.linspace(-1, 2, n, dtype=torch.float64)
+    w = torch.linspace(3, -1, n, dtype=torch.float64)
+    masks = torch.tensor(list(itertools.product([0.0, 1.0], repeat=n)), dtype=torch.float64)
+    chance = ((1 - rate) ** masks.sum(1)) * (rate ** (n - masks.sum(1)))
+    for layer in (Dropout(n, rate, "inverted"), Dropout(n, rate, "test")):
+        layer.mask = masks / layer.kept
+        mean = chance @ (layer.train()(x.expand(len(masks), n)) @ w)
+        assert mean.item() == pytest.approx((layer.eval()(x) @ w).item(), rel=1e-13)  # a sum of 64 terms

@@ -15,7 +15,7 @@ from runner.core.errors import Diverged
 from runner.core.noise import Dropout
 from runner.core.objective import Counts, Objective
 from runner.core.streams import stream
-from runner.core.theta import adopt
+from runner.core.theta import Layout, adopt
 
 X = torch.linspace(-2, 2, 24, dtype=torch.float64).sin().view(6, 4)
 Y = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -269,3 +269,76 @@ def test_a_weight_that_is_used_twice_has_the_sum_of_both_gradients() -> None:
     _, g = asked.value_and_grad(asked.theta)
     expected = torch.outer(w.T @ one, s) + torch.outer(one, w @ s)
     torch.testing.assert_close(g.view(4, 4), expected, rtol=1e-13, atol=1e-15)  # sums of 24 products
+
+
+class Bowl:
+    """Omega(theta) = 1/2 ||theta||^2, and how often it was asked."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+        self.asked = 0
+
+    def value(self, theta: Tensor, layout: Layout) -> Tensor:
+        return self.factor * theta.square().sum(-1) / 2
+
+    def value_and_grad(self, theta: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        self.asked += 1
+        return self.value(theta, layout), self.factor * theta
+
+
+@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize("shift", [0.0, 0.1])
+def test_what_is_descended_is_the_mean_or_the_sum_plus_the_undivided_penalty(summed: bool, shift: float) -> None:
+    plain, module = objective(net()), net()
+    asked = Objective(module, F.cross_entropy, *adopt(module), summed=summed, penalty=Bowl())
+    asked.on(X, Y, stream(0, "noise", 1))
+    at = asked.theta if shift == 0 else asked.theta + shift
+    mean, g = plain.value_and_grad(plain.theta if shift == 0 else plain.theta + shift)
+    times = len(Y) if summed else 1
+    value, found = asked.value_and_grad(at)
+    assert value == pytest.approx(times * mean + at.square().sum().item() / 2, rel=1e-15, abs=0)
+    torch.testing.assert_close(found, times * g + at, rtol=1e-14, atol=1e-17)
+    assert asked.value(at) == pytest.approx(value, rel=1e-15, abs=0)
+    assert asked.first == (mean, found.norm().item())
+
+
+def test_the_first_gradient_on_a_batch_gives_the_mean_loss_of_the_data_alone() -> None:
+    module = net()
+    asked = Objective(module, F.cross_entropy, *adopt(module), summed=True, penalty=Bowl())
+    asked.on(X, Y)
+    value, _ = asked.value_and_grad(asked.theta)
+    assert asked.first[0] == by_hand(net())[0] < value
+
+
+def test_a_penalty_is_asked_once_for_each_gradient() -> None:
+    module, bowl = net(), Bowl()
+    asked = Objective(module, F.cross_entropy, *adopt(module), penalty=bowl)
+    asked.on(X, Y)
+    for _ in range(3):
+        asked.value_and_grad(asked.theta)
+    assert bowl.asked == 3
+
+
+def test_a_penalty_that_is_not_finite_is_divergence_and_a_loss_that_is_finite_is_told_without_it() -> None:
+    module = net()
+    asked = Objective(module, F.cross_entropy, *adopt(module), penalty=Bowl(math.inf))
+    asked.on(X, Y)
+    with pytest.raises(Diverged, match=r"^the training loss is inf and the norm of its gradient inf$"):
+        asked.value_and_grad(asked.theta)
+    module = net()
+    asked = Objective(module, infinite_gradient, *adopt(module), summed=True, penalty=Bowl())
+    asked.on(X, Y)
+    with pytest.raises(Diverged, match=r"^the training loss is 0\.0 and the norm of its gradient nan$"):
+        asked.value_and_grad(asked.theta)
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_the_norm_of_the_gradient_over_all_examples_is_that_of_what_is_descended(summed: bool) -> None:
+    module = net()
+    asked = Objective(module, F.cross_entropy, *adopt(module), summed=summed, penalty=Bowl())
+    asked.on(X, Y)
+    _, g = asked.value_and_grad(asked.theta)
+    # the same sum in parts of four and two examples: a few last bits
+    assert asked.norm_of_all(
+        asked.theta, zip(torch.split(X, 4), torch.split(Y, 4), strict=True), len(Y)
+    ) == pytest.approx(g.norm().item(), rel=1e-14)

@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
+from scipy.stats import truncnorm
 from torch import Tensor, nn
 
 from runner.core.errors import ConfigError
-from runner.core.streams import stream
+from runner.core.streams import key, stream
+from runner.core.theta import adopt
 from runner.init.base import Init, fans
+from runner.init.constant import Constant
+from runner.init.duplicate_units import DuplicateUnits
+from runner.init.fan_in import FanIn
+from runner.init.fan_out import FanOut
+from runner.init.geometric import Geometric
 from runner.init.kaiming_normal import KaimingNormal
+from runner.init.kaiming_uniform import KaimingUniform
 from runner.init.normal import Normal
+from runner.init.orthogonal import Orthogonal
+from runner.init.torch_default import TorchDefault
+from runner.init.truncated_normal import TruncatedNormal
+from runner.init.xavier_normal import XavierNormal
 from runner.init.xavier_uniform import XavierUniform
+from runner.init.zeros import Zeros
 
 D_OUT, D_IN = 300, 500
 N = D_OUT * D_IN
 NORMAL = (3.0, 105.0)  # E[w^4] and E[w^8] for a variance of 1
 UNIFORM = (9 / 5, 9.0)
+CUT = truncnorm(-2, 2)  # a normal distribution without what lies beyond 2 deviations
+TRUNCATED = (CUT.moment(4) / CUT.var() ** 2, CUT.moment(8) / CUT.var() ** 4)
 # rule, the variance that it promises, the shape of its distribution
 RULES: list[tuple[Init, float, tuple[float, float]]] = [
     (KaimingNormal(), 2 / D_IN, NORMAL),
     (XavierUniform(), 2 / (D_IN + D_OUT), UNIFORM),
+    (KaimingUniform(), 2 / D_IN, UNIFORM),
+    (XavierNormal(), 2 / (D_IN + D_OUT), NORMAL),
+    (FanIn(), 1 / D_IN, NORMAL),
+    (FanOut(), 1 / D_OUT, NORMAL),
+    (Geometric(), 2 / math.sqrt(D_IN * D_OUT), NORMAL),
+    (Geometric(c=0.5), 0.5 / math.sqrt(D_IN * D_OUT), NORMAL),
+    (TorchDefault(), 1 / (3 * D_IN), UNIFORM),
+    (TruncatedNormal(), 1e-4 * CUT.var(), TRUNCATED),
     (Normal(), 1e-4, NORMAL),
     (Normal(std=0.5), 0.25, NORMAL),
 ]
@@ -96,6 +120,30 @@ def test_float32_weights_are_bit_for_bit_those_of_torch(shape: tuple[int, ...]) 
     assert torch.equal(
         filled(XavierUniform(), *shape, dtype=torch.float32),
         nn.init.xavier_uniform_(w, generator=stream(0, "init/weight")),
+    )
+    assert torch.equal(
+        filled(XavierNormal(), *shape, dtype=torch.float32),
+        nn.init.xavier_normal_(w, generator=stream(0, "init/weight")),
+    )
+    assert torch.equal(
+        filled(KaimingUniform(), *shape, dtype=torch.float32),
+        nn.init.kaiming_uniform_(w, nonlinearity="relu", generator=stream(0, "init/weight")),
+    )
+    assert torch.equal(
+        filled(FanIn(), *shape, dtype=torch.float32),
+        nn.init.kaiming_normal_(w, nonlinearity="linear", generator=stream(0, "init/weight")),
+    )
+    assert torch.equal(
+        filled(FanOut(), *shape, dtype=torch.float32),
+        nn.init.kaiming_normal_(w, mode="fan_out", nonlinearity="linear", generator=stream(0, "init/weight")),
+    )
+    assert torch.equal(
+        filled(Orthogonal(gain=1.5), *shape, dtype=torch.float32),
+        nn.init.orthogonal_(w, gain=1.5, generator=stream(0, "init/weight")),
+    )
+    assert torch.equal(
+        filled(TruncatedNormal(std=0.3, cut=1.5), *shape, dtype=torch.float32),
+        nn.init.trunc_normal_(w, std=0.3, a=-0.45, b=0.45, generator=stream(0, "init/weight")),
     )
 
 
@@ -192,3 +240,206 @@ def test_the_global_generator_is_left_alone() -> None:
     built = torch.random.get_rng_state()
     KaimingNormal().apply(module, seed=0)
     assert torch.equal(torch.random.get_rng_state(), built)
+
+
+def test_the_bounds_of_torch_s_truncated_normal_are_absolute_and_ours_are_deviations() -> None:
+    ours = filled(TruncatedNormal(std=0.01, cut=2.0), D_OUT, D_IN)
+    torchs = nn.init.trunc_normal_(torch.empty(D_OUT, D_IN, dtype=torch.float64), std=0.01, generator=stream(0, "w"))
+    assert ours.abs().max().item() <= 0.02
+    assert torchs.abs().max().item() > 0.03  # of 150,000 normal numbers one in 370 lies beyond 3 deviations
+    assert truncnorm.std(-2, 2) == pytest.approx(0.8796, abs=5e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("cut", [0.1, 1.0, 3.0])
+def test_truncated_weights_do_not_leave_their_interval(cut: float, dtype: torch.dtype) -> None:
+    w = filled(TruncatedNormal(std=0.5, cut=cut), D_OUT, D_IN, dtype=dtype)
+    assert w.abs().max().item() <= torch.tensor(0.5 * cut, dtype=dtype).item()
+    assert w.abs().max().item() > 0.9 * 0.5 * cut
+
+
+def test_relu_halves_the_second_moment_and_leaves_0_34_of_the_variance() -> None:
+    # u ~ N(0, s^2): E = s/sqrt(2 pi), E[relu^2] = s^2/2, Var = s^2 (1/2 - 1/(2 pi)). The slide's mean 0 is wrong.
+    s, n = 1.5, 1_000_000
+    u = torch.relu(s * torch.randn(n, generator=stream(0, "u"), dtype=torch.float64))
+    # 4 deviations of a mean: sqrt(0.34/n) for the first; relu^2 has variance 3/2 - 1/4 = 1.25, the last is below that
+    assert u.mean().item() / s == pytest.approx(1 / math.sqrt(2 * math.pi), abs=4 * math.sqrt(0.34 / n))
+    assert u.square().mean().item() / s**2 == pytest.approx(0.5, abs=4 * math.sqrt(1.25 / n))
+    assert u.var().item() / s**2 == pytest.approx(0.5 - 1 / (2 * math.pi), abs=4 * math.sqrt(1.25 / n))
+
+
+def test_fan_in_keeps_the_second_moment_forward_and_fan_out_backward_in_linear_layers() -> None:
+    d_in, d_out, batch = 300, 600, 400
+    v = torch.randn(batch, d_in, generator=stream(0, "v"), dtype=torch.float64)
+    g = torch.randn(batch, d_out, generator=stream(0, "g"), dtype=torch.float64)
+    forward = (v @ filled(FanIn(), d_out, d_in).T).square().mean() / v.square().mean()
+    backward = (g @ filled(FanOut(), d_out, d_in)).square().mean() / g.square().mean()
+    # The ratio is the mean of d_in * w^2 seen through the batch; of 180,000 weights and 400 directions its deviation is
+    # about sqrt(2/180,000) + sqrt(2/120,000) = 0.7 percent; the bound is 4 of them.
+    assert forward.item() == pytest.approx(1.0, rel=0.03)
+    assert backward.item() == pytest.approx(1.0, rel=0.03)
+
+
+def gradient_over_weight(rule: Init, widths: list[int]) -> list[float]:
+    """E[(dL/dw)^2] / E[w^2] of every layer, over random inputs and random gradients at the output."""
+    module = nn.Sequential(*(part for a, b in pairwise(widths) for part in (nn.Linear(a, b, bias=False), nn.ReLU())))[
+        :-1
+    ].double()
+    rule.apply(module, seed=0)
+    weights = list(module.parameters())
+    x = torch.randn(widths[0], generator=stream(0, "x"), dtype=torch.float64)
+    g = torch.randn(widths[-1], generator=stream(0, "g"), dtype=torch.float64)
+    found = torch.autograd.grad(module(x), weights, g)
+    return [(d.square().mean() / w.square().mean()).item() for d, w in zip(found, weights, strict=True)]
+
+
+def test_geometric_makes_the_layers_of_a_relu_network_learn_evenly_and_kaiming_does_not() -> None:
+    # With nu_l = E[a_{l-1}^2] E[delta_l^2] / E[w_l^2], nu_l / nu_{l+1} = n_{l+1} E[w_{l+1}^2]^2 / (n_{l-1} E[w_l^2]^2):
+    # 1 for E[w_l^2] = c / sqrt(n_{l-1} n_l), and n_{l+1} n_{l-1} / n_l^2 for E[w_l^2] = 2 / n_{l-1}.
+    widths = [400, 1600, 400, 1600]
+    even = gradient_over_weight(Geometric(c=3.0), widths)
+    # A layer of 400 halves by chance: the share of open units has deviation 1/sqrt(400) = 5 percent, its squares more.
+    assert max(even) / min(even) < 1.5
+    uneven = gradient_over_weight(KaimingNormal(), widths)
+    assert uneven[0] / uneven[1] == pytest.approx(400 * 400 / 1600**2, rel=0.5)
+    assert uneven[1] / uneven[2] == pytest.approx(1600 * 1600 / 400**2, rel=0.5)
+
+
+def test_geometric_lies_between_both_fans_and_is_kaiming_in_a_square_layer() -> None:
+    wide = filled(Geometric(), 30, 50).std().item()
+    assert math.sqrt(2 / 50) < wide < math.sqrt(2 / 30)
+    torch.testing.assert_close(filled(Geometric(), 40, 40), filled(KaimingNormal(), 40, 40), rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(30, 50), (50, 30), (40, 40), (8, 3, 3, 3)])
+@pytest.mark.parametrize("gain", [1.0, 0.5])
+def test_orthogonal_rows_or_columns_have_length_gain_and_right_angles(shape: tuple[int, ...], gain: float) -> None:
+    w = filled(Orthogonal(gain=gain), *shape).flatten(1)
+    gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    torch.testing.assert_close(gram, gain**2 * torch.eye(len(gram), dtype=torch.float64), rtol=0, atol=1e-14)
+
+
+def test_orthogonal_layers_keep_lengths_at_any_depth() -> None:
+    v = torch.ones(20, dtype=torch.float64)
+    for depth in range(50):
+        w = torch.empty(20, 20, dtype=torch.float64)
+        Orthogonal().fill(w, 20, 20, stream(depth, "init/weight"))
+        v = w @ v
+    assert v.norm().item() == pytest.approx(math.sqrt(20), rel=1e-13)  # 50 products, each exact to a few 1e-16
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_torch_default_is_what_torch_s_modules_start_with(dtype: torch.dtype) -> None:
+    def attention() -> nn.Module:
+        return nn.MultiheadAttention(8, 2, dtype=dtype)
+
+    makers = [
+        lambda: nn.Linear(7, 5, dtype=dtype),
+        lambda: nn.Conv2d(2, 3, 3, dtype=dtype),
+        lambda: nn.LSTM(4, 3, dtype=dtype),
+        lambda: nn.LayerNorm(6, dtype=dtype),
+        lambda: nn.Embedding(4, 3, dtype=dtype),
+    ]
+    for make in makers:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(5, "init/"))
+            expected = make()
+            ours = make()
+        TorchDefault().apply(ours, seed=5)
+        for found, wanted in zip(ours.parameters(), expected.parameters(), strict=True):
+            assert torch.equal(found, wanted)
+    ours = attention()
+    TorchDefault().apply(ours, seed=5)
+    assert not dict(ours.named_parameters())["out_proj.bias"].any()  # torch sets it after the child has drawn it
+
+
+def test_torch_default_refuses_a_module_that_cannot_draw_its_parameters() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(3))
+
+    with pytest.raises(ConfigError) as caught:
+        TorchDefault().apply(nn.Sequential(Own()), seed=0)
+    assert str(caught.value) == (
+        "init=torch_default is refused\n"
+        "  allowed: modules with reset_parameters; Own has parameters without it\n"
+        "  do this: choose another init, or give that module the method"
+    )
+
+
+X = torch.randn(20, 6, generator=stream(0, "x"), dtype=torch.float64)
+Y = X[:, :3]  # needs three different units; a layer of copies has rank 1
+
+
+def net() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+
+
+def test_from_zeros_the_hidden_layers_have_gradient_exactly_0_and_the_formula_says_so() -> None:
+    # dL/dW_1 = -2/m sum_i [W_2^T (y_i - f(x_i)) * sigma'(W_1 x_i)] x_i^T for f(x) = W_2 sigma(W_1 x)
+    module = nn.Sequential(nn.Linear(6, 5, bias=False), nn.Tanh(), nn.Linear(5, 3, bias=False)).double()
+
+    def gradients() -> tuple[Tensor, Tensor, Tensor]:
+        w1, w2 = module.parameters()
+        g1, g2 = torch.autograd.grad((module(X) - Y).square().sum(1).mean(), [w1, w2])
+        h = torch.tanh(X @ w1.T)
+        by_hand = -2 / 20 * (((Y - h @ w2.T) @ w2) * (1 - h.square())).T @ X
+        return g1, g2, by_hand.detach()
+
+    KaimingNormal().apply(module, seed=0)
+    g1, _, by_hand = gradients()
+    torch.testing.assert_close(g1, by_hand, rtol=0, atol=1e-14)  # sums of 20 products of about 1
+    Zeros().apply(module, seed=0)
+    g1, g2, by_hand = gradients()
+    assert not g1.any()
+    assert not g2.any()  # tanh(0) = 0
+    assert not by_hand.any()
+
+
+def trained(rule: Init, steps: int = 50) -> nn.Sequential:
+    module = net()
+    rule.apply(module, seed=1)
+    theta, layout = adopt(module)
+    for _ in range(steps):
+        g = torch.autograd.grad((module(X) - Y).square().sum(1).mean(), list(module.parameters()))
+        with torch.no_grad():
+            for view, part in zip(layout.views(theta), g, strict=True):
+                view -= 0.1 * part
+    return module
+
+
+def spread(module: nn.Sequential) -> float:
+    """The largest distance of a hidden unit's incoming weights from those of its layer's first unit."""
+    return max((part.weight - part.weight[:1]).norm(dim=1).max().item() for part in (module[0], module[2]))
+
+
+@pytest.mark.parametrize("rule", [DuplicateUnits(), Constant()], ids=["duplicate_units", "constant"])
+def test_units_that_start_identical_stay_identical(rule: Init) -> None:
+    module = trained(rule)
+    start = net()
+    rule.apply(start, seed=1)
+    assert spread(start) == 0.0
+    assert (module[0].weight - start[0].weight).norm().item() > 0.1  # they have moved, and together
+    assert (
+        spread(module) < 1e-14
+    )  # rows of one product may be summed in different orders; nothing amplifies it in 50 steps
+
+
+def test_units_that_start_slightly_aside_part() -> None:
+    near = DuplicateUnits(perturbation=1e-3)
+    start = net()
+    near.apply(start, seed=1)
+    assert 0 < spread(start) < 0.01
+    assert spread(trained(near, 2000)) > 10 * spread(start)
+    assert spread(trained(DuplicateUnits(), 2000)) < 1e-14
+
+
+def test_duplicates_differ_from_seed_to_seed_and_in_their_inputs_and_outputs() -> None:
+    one, other = net(), net()
+    DuplicateUnits().apply(one, seed=1)
+    DuplicateUnits().apply(other, seed=2)
+    assert not torch.equal(one[0].weight, other[0].weight)
+    assert one[0].weight[0].unique().numel() == 6
+    assert one[2].weight.unique().numel() == 1
+    assert one[4].weight[:, 0].unique().numel() == 3

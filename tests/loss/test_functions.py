@@ -11,10 +11,10 @@ from scipy import optimize
 from torch import Tensor
 
 from runner.core.errors import ConfigError
+from runner.loss.base import Function
 from runner.loss.beale import Beale
 from runner.loss.bowl import Bowl
 from runner.loss.double_well import DoubleWell
-from runner.loss.function import Function
 from runner.loss.himmelblau import Himmelblau
 from runner.loss.monkey_saddle import MonkeySaddle
 from runner.loss.plane import Plane

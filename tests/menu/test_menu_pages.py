@@ -26,7 +26,21 @@ def test_the_rooms_come_in_the_order_of_the_configuration_with_its_defaults() ->
     config = OmegaConf.load(menu.conf_dir() / "config.yaml")
     parts = [(str(name), choice) for part in config.defaults if part != "_self_" for name, choice in part.items()]
     expected = [(name, choice) for name, choice in parts if not name.startswith("override ") and choice]
-    assert [(room.name, room.default) for room in menu.rooms()] == expected
+    assert [(room.name, room.default) for room in menu.rooms() if "/" not in room.name] == expected
+
+
+def test_a_room_is_followed_by_the_rooms_inside_it() -> None:
+    names = [room.name for room in menu.rooms()]
+    place = names.index("architecture")
+    assert names[place + 1 : place + 3] == ["architecture/activation", "architecture/normalization"]
+
+
+def test_an_argument_that_is_chosen_from_a_room_inside_leads_there() -> None:
+    page = menu.choice("", "mlp")
+    assert "architecture/activation=relu   `optrun list architecture/activation`\n" in page
+    page = menu.choice("architecture/activation", "leaky_relu")
+    assert page.startswith("architecture/activation=leaky_relu\n")
+    assert "architecture.activation.negative_slope=0.01   a number in [0, inf)\n" in page
 
 
 def test_the_overview_gives_every_room_and_every_choice_its_sentence() -> None:
@@ -57,6 +71,14 @@ optimizer=adam  (default; lr=0.001 unless you give another)
         (beta1, beta2), the shares of m and of s that are kept
   optimizer.eps=1e-08   a number in (0, inf)
         keeps the quotient finite where s is 0
+  optimizer.bias_correction=both   both | none
+        both; or none, as Sun p. 30 and Su print it: m^ = m, s^ = s, a first
+        step of 3.2 lr
+  optimizer.eps_placement=outside_corrected   outside_corrected | outside |
+      inside | none
+        outside_corrected, as above; outside, next to the root of s before it is
+        corrected; inside, under the root of s^; none, and then a step of 0
+        where s is 0
 
   Source: Kingma & Ba 2015 (arXiv 1412.6980), algorithm 1. Sun p. 30 and Su
   print it without the divisors.
@@ -130,8 +152,12 @@ def test_a_choice_may_be_asked_for_with_or_without_its_room() -> None:
 
 
 def test_a_name_that_two_rooms_have_shows_both() -> None:
-    assert re.findall(r"^(\w+=none)", menu.choice("", "none"), re.MULTILINE) == [
-        *("dataset=none", "preprocess=none", "probe=none")
+    assert re.findall(r"^(\S+=none)", menu.choice("", "none"), re.MULTILINE) == [
+        "dataset=none",
+        "preprocess=none",
+        "architecture/normalization=none",
+        "regularizer=none",
+        "probe=none",
     ]
     assert re.findall(r"^(\w+=none)", menu.choice("probe", "none"), re.MULTILINE) == ["probe=none"]
 
@@ -144,6 +170,13 @@ def test_an_argument_that_is_composed_of_choices_names_them() -> None:
     assert "stop.rules named values, each Stop; epochs and early_stopping unless" in words(menu.choice("", "any_of"))
 
 
+def test_an_argument_that_is_a_choice_names_it_and_how_to_set_its_arguments() -> None:
+    assert "optimizer.inner=sgd a choice of optimizer, by name; its arguments as optimizer.inner.ARGUMENT=..." in words(
+        menu.choice("", "sam")
+    )
+    assert "optimizer=sam  (lr=that of inner unless you give another)\n" in menu.choice("", "sam")
+
+
 @pytest.mark.parametrize("default", [MISSING, "???"])
 def test_an_argument_without_default_has_to_be_given(default: object) -> None:
     argument = menu.Argument("path", str, default, "the file")
@@ -152,8 +185,8 @@ def test_an_argument_without_default_has_to_be_given(default: object) -> None:
 
 def test_a_choice_whose_class_the_user_names_asks_for_it_instead_of_its_own_arguments() -> None:
     place = ROOMS["optimizer"]
-    page = words("\n".join(pages.whole(replace(place["momentum"], open=True), place, 80, False)))
-    assert "optimizer._target_=... a text; has to be given the dotted path of a class" in page
+    page = words("\n".join(pages.whole(replace(place["momentum"], open="torch.optim.AdamW"), place, 80, False)))
+    assert "optimizer._target_=torch.optim.AdamW a text the dotted path of a class" in page
     assert "optimizer.mu" not in page
 
 
@@ -162,14 +195,16 @@ def test_a_choice_whose_class_the_user_names_asks_for_it_instead_of_its_own_argu
     [
         (
             ["adamm"],
-            "optrun list adamm is refused\n  allowed: a room (dataset, preprocess, sampler, architecture, init, loss, "
-            "optimizer, schedule, stop, probe), problem, or the name of a choice\n"
+            "optrun list adamm is refused\n  allowed: a room (dataset, preprocess, sampler, architecture, "
+            "architecture/activation, architecture/normalization, init, loss, regularizer, optimizer, schedule, stop, "
+            "probe), problem, or the name of a choice\n"
             "  do this: did you mean adam? `optrun list` shows them all",
         ),
         (
             ["optimiser", "adam"],
-            "optrun list optimiser is refused\n  allowed: the rooms dataset, preprocess, sampler, architecture, init, "
-            "loss, optimizer, schedule, stop, probe\n"
+            "optrun list optimiser is refused\n  allowed: the rooms dataset, preprocess, sampler, architecture, "
+            "architecture/activation, architecture/normalization, init, loss, regularizer, optimizer, schedule, stop, "
+            "probe\n"
             "  do this: did you mean optimizer? `optrun list` shows them all",
         ),
         (
@@ -270,3 +305,8 @@ def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         f"--config-dir={tmp_path / 'nowhere'} is refused\n  allowed: a folder that exists\n"
         "  do this: give the folder that holds ROOM/NAME.yaml"
     )
+
+
+def test_an_argument_that_is_a_choice_of_its_room_is_shown_by_name() -> None:
+    page = words(menu.choice("schedule", "warmup", 80))
+    assert " schedule.then=constant a choice of schedule, by name; its arguments as schedule.then.ARGUMENT=... " in page

@@ -15,6 +15,7 @@ import pytest
 from runner import menu
 from runner.core.check import Choice, arguments, spelled
 from runner.menu import source
+from tests.contract.rooms import package
 
 ENTRIES = [entry for room in menu.rooms() for entry in room.choices]
 RUNNER = Path(menu.__file__).parents[1]
@@ -62,6 +63,7 @@ class Ball(Toy):
     inner: dict[str, Toy] = field(default_factory=dict)
     table: dict[str, Any] = field(default_factory=lambda: {"a": [1, None]})
     on: bool = True
+    glove: Glove = field(default_factory=Leather)
 '''
 
 
@@ -79,8 +81,9 @@ def imported(target: str) -> type[Choice]:
 
 
 def name_of(default: Any) -> Any:
-    """A class is known by its name, since reading a source file imports none."""
-    return default.__name__ if isinstance(default, type) else default
+    """A class, or a choice as it is by itself, is known by its name, since reading a source file imports none."""
+    known = type(default) if isinstance(default, Choice) else default
+    return known.__name__ if isinstance(known, type) else default
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.target)
@@ -96,7 +99,7 @@ def test_the_menu_shows_the_arguments_that_the_class_has(entry: menu.Entry) -> N
 def test_a_room_lists_every_choice_in_its_folder_and_nothing_else(room: menu.Room) -> None:
     found = []
     for path in (RUNNER / room.name).glob("*.py"):
-        module = importlib.import_module(f"runner.{room.name}.{path.stem}")
+        module = importlib.import_module(f"{package(room.name)}.{path.stem}")
         for name, member in vars(module).items():
             local = inspect.isclass(member) and member.__module__ == module.__name__
             if local and issubclass(member, Choice) and not inspect.isabstract(member):
@@ -121,6 +124,7 @@ def test_a_type_is_read_with_the_names_that_the_file_and_its_base_define(ball: P
         "inner": ("named values, each Toy", {}),
         "table": ("named values, each Any", {"a": [1, None]}),
         "on": ("true or false", True),
+        "glove": ("Glove", source.unknown("Leather")),
         "weight": ("a number in [0, 0.5]", 0.25),
     }
 

@@ -66,7 +66,8 @@ def descend(rule: Optimizer, asked: Quadratic, theta: Tensor, lr: float, steps: 
 def network(dtype: torch.dtype = torch.float64) -> nn.Module:
     """A smooth classifier with four tensors and 45 parameters."""
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 4)).to(dtype)
+    first = torch.float32  # the same numbers for every dtype, and whatever torch's default is
+    return nn.Sequential(nn.Linear(4, 5, dtype=first), nn.Tanh(), nn.Linear(5, 4, dtype=first)).to(dtype)
 
 
 def batches(dtype: torch.dtype = torch.float64) -> Iterator[tuple[Tensor, Tensor]]:
@@ -92,12 +93,14 @@ def trained(rule: Optimizer, rates: Rates, steps: int, dtype: torch.dtype = torc
     return theta
 
 
-def trained_by_hand(make: Callable[[list[nn.Parameter]], torch.optim.Optimizer], rates: Rates, steps: int) -> Tensor:
-    """The same with a torch optimizer, as torch's user drives it."""
+def trained_by_hand(
+    make: Callable[[list[nn.Parameter]], torch.optim.Optimizer], rates: Rates | None, steps: int
+) -> Tensor:
+    """The same with a torch optimizer, as torch's user drives it; at its own rate where none is given."""
     module = network()
     live = make(list(module.parameters()))
     for t, (x, y) in zip(range(1, steps + 1), batches(), strict=False):
-        for group in live.param_groups:
+        for group in live.param_groups if rates else []:
             group["lr"] = rates(t)
 
         def closure(x: Tensor = x, y: Tensor = y) -> Tensor:

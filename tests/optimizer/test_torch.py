@@ -217,3 +217,50 @@ def test_it_is_told_by_the_call_of_its_constructor() -> None:
     assert rule.rule(0.1) == "as torch.optim.Adam(lr=0.1, betas=(0.0, 0.999), amsgrad=True) does"
     assert rule.label == "Adam betas=[0,0.999] amsgrad=true"
     assert Torch(cls=Bare).equivalent_to(0.1) == f"{__name__}.Bare(lr=0.1)"
+
+
+def test_an_optimizer_that_cannot_work_with_dense_gradients_is_refused_before_any_training() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Torch(cls=O.SparseAdam).tried()
+    assert str(caught.value) == (
+        "optimizer=torch.optim.SparseAdam(lr=0.1) is refused\n  allowed: what SparseAdam takes\n"
+        "  do this: SparseAdam does not support dense gradients, please consider Adam instead"
+    )
+    assert Torch(cls=O.LBFGS).tried() == Torch(cls=O.LBFGS)
+
+
+class Twice(Bare):
+    """One that needs a gradient which can be differentiated once more."""
+
+    def step(self) -> None:  # type: ignore[override]
+        for parameter in self.param_groups[0]["params"]:
+            torch.autograd.grad(parameter.grad.sum(), parameter)
+
+
+def test_an_optimizer_that_differentiates_the_gradient_is_refused_before_any_training() -> None:
+    with pytest.raises(
+        ConfigError, match=r"Twice\(lr=0.1\) is refused\n  allowed: what Twice takes\n  do this: element 0"
+    ):
+        Torch(cls=Twice).tried()
+
+
+class Switching(Bare):
+    """One that is judged by a third of its parameters."""
+
+    def train(self) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            parameter.data *= 3
+
+    def eval(self) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            parameter.data /= 3
+
+
+def test_an_optimizer_with_two_modes_is_judged_in_one_and_trains_in_the_other_untouched() -> None:
+    rule, theta = Torch(cls=Switching), torch.tensor([0.1, 0.7])
+    state = rule.start(theta, flat(2))  # in the mode to train with
+    rule.step(theta, state, BOWL, 0.1, 1)
+    kept = theta.clone()
+    assert torch.equal(rule.eval_theta(theta, state), kept / 3)
+    assert torch.equal(theta, kept)
+    assert Torch(cls=Bare).eval_theta(theta, {}) is theta

@@ -85,7 +85,7 @@ def test_a_diverged_and_a_refused_run_are_rows_and_stop_nobody(call: Call, tmp_p
     assert [row["status"] for row in table(tmp_path / "sweep")] == ["diverged", "refused", "completed"]
     assert answer.code == 2  # of the refused run: the sweep is not what was asked for
     assert "[1/3] lr=1000000.0: DIVERGED: the training loss became nan in epoch 1, after step " in answer.out
-    assert "[2/3] lr=nan: REFUSED: lr=nan is refused; allowed: a number in (0, inf); do this: " in answer.out
+    assert "[2/3] lr=nan: REFUSED: lr=nan is refused; allowed: a number in (0, 1e+30]; do this: " in answer.out
     assert answer.out.splitlines()[-3].split()[0] == "-"  # no rank
 
 

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from runner.core.check import Positive
+from runner.optimizer.base import Asked, State, Wrapper
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """An objective whose gradients are clipped."""
+
+    objective: Asked
+    limit: float
+
+    def value(self, theta: Tensor) -> float:
+        return self.objective.value(theta)
+
+    def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
+        value, g = self.objective.value_and_grad(theta)
+        return value, g.clamp(-self.limit, self.limit)
+
+
+@final
+@dataclass(frozen=True)
+class ClipValue(Wrapper):
+    """Bring every element of the gradient that is too large back to a limit.
+
+        g     <- min(max(g, -max_value), max_value)
+        theta <- inner rule with this g
+
+    It bends the direction of the gradient, which clip_norm keeps.
+
+    max_value: the size that an element of the gradient may have
+
+    >>> from runner.optimizer.sgd import SGD
+    >>> ClipValue(inner=SGD(), max_value=0.1).rule(0.5)
+    'g <- g clipped to [-0.1, 0.1];  theta <- theta - 0.5 g'
+
+    Source: Mikolov 2012, PhD thesis; torch.nn.utils.clip_grad_value_.
+    """
+
+    max_value: Positive = 0.01
+
+    def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
+        self.inner.step(theta, state["inner"], Clipped(objective, self.max_value), lr, t)
+
+    def rule(self, lr: float) -> str:
+        return f"g <- g clipped to [-{self.max_value}, {self.max_value}];  {self.inner.rule(lr)}"

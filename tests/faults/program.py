@@ -1,0 +1,150 @@
+"""The program as users run it: started in a process of its own, cut off, and what it left compared bit by bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runner.store import checkpoint
+
+REPO = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+FULL = os.environ.get("OPTRUN_FAULTS") == "full"  # every moment and every configuration, instead of a few
+DEADLINE_S = 120.0  # for one process on a busy machine; reaching it is a hang
+
+SMALL = ("architecture.hidden=[16]", "stop=epochs")
+# What a resumed run must repeat: three kinds of memory, with and without numbers that are drawn in every step.
+CONFIGURATIONS = {
+    f"{optimizer}{' with dropout' if dropout else ''}": (
+        f"optimizer={optimizer}",
+        "lr=0.01",
+        f"architecture.dropout={dropout}",
+        *SMALL,
+    )
+    for optimizer in ("sgd", "momentum", "adam")
+    for dropout in (0, 0.2)
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def started(*arguments: str | Path, cwd: Path, script: Path | None = None, flags: tuple[str, ...] = ()) -> Any:
+    """The program with these arguments as a new process; `script` stands in for `-m runner`."""
+    program = ["-m", "runner"] if script is None else [str(script)]
+    return subprocess.Popen(
+        [sys.executable, *flags, *program, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def environment() -> dict[str, str]:
+    """The environment of the tests, from which the checkout can be imported; output comes at once."""
+    path = os.pathsep.join(filter(None, (str(REPO), os.environ.get("PYTHONPATH"))))
+    return os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TERM": "dumb"}
+
+
+def finished(process: Any) -> Done:
+    """Wait for a process, and end it where it does not end by itself."""
+    try:
+        out, err = process.communicate(timeout=DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"no end after {DEADLINE_S} s\n{out}\n{err}") from None
+    return Done(process.returncode, out, err)
+
+
+def ran(*arguments: str | Path, cwd: Path, script: Path | None = None) -> Done:
+    """Run the program to its end."""
+    return finished(started(*arguments, cwd=cwd, script=script))
+
+
+def killed_after(seconds: float, process: Any) -> Done:
+    """Kill a process, if it is still there after so many seconds."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return finished(process)
+
+
+def until(condition: Callable[[], bool], process: Any) -> None:
+    """Wait until something is true; `AssertionError` where the process ends before, or time runs out."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert process.poll() is None, f"the process ended before\n{finished(process)}"
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.002)
+
+
+def rows(folder: Path) -> int:
+    """How many whole rows there are in metrics.csv."""
+    path = folder / "metrics.csv"
+    return path.read_bytes().count(b"\n") - 1 if path.exists() else 0
+
+
+def commits(folder: Path) -> list[str]:
+    """The names of the checkpoints, oldest first."""
+    return sorted(path.name for path in (folder / "checkpoint").glob("*.ckpt"))
+
+
+def temporary(folder: Path) -> list[Path]:
+    """What was left half written."""
+    return [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
+
+
+def remains(folder: Path) -> dict[str, Any]:
+    """Everything that two equal runs have in common, floats as their bits."""
+    found = checkpoint.newest(folder / "checkpoint")
+    assert found is not None, f"no checkpoint in {folder}"
+    content = found[0]["content"]
+    summary = json.loads((folder / "summary.json").read_text())
+    del summary["train_s"]
+    return {
+        "metrics.csv": (folder / "metrics.csv").read_bytes(),
+        "summary.json": summary,
+        "temporary files": temporary(folder),
+        **{
+            name: bits(content[name]) for name in ("theta", "best_theta", "memory", "step", "best_epoch", "noise_state")
+        },
+    }
+
+
+def bits(tree: Any) -> Any:
+    """A tree with every tensor as (dtype, shape, bytes)."""
+    match tree:
+        case torch.Tensor():
+            raw = tree.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            return str(tree.dtype), tuple(tree.shape), raw
+        case dict():
+            return {key: bits(item) for key, item in tree.items()}
+        case list() | tuple():
+            return [bits(item) for item in tree]
+        case _:
+            return tree
+
+
+def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The names under which two `remains` differ: shorter to read than their bytes."""
+    return [name for name in one | other if one.get(name) != other.get(name)]
