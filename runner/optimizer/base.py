@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from runner.core.check import Choice
 from runner.core.theta import Layout
@@ -188,6 +189,17 @@ def adam_step_(theta: Tensor, lr: float, m: Tensor, s: Tensor, betas: Betas, eps
     # = lr c/(1 - beta1^t) * m / (sqrt(s) + c eps) with c = sqrt(1 - beta2^t), which takes one pass less
     c = sqrt(1 - betas[1] ** t)
     add_quotient_(theta, -lr * c / (1 - betas[0] ** t), m, s.sqrt().add_(c * eps))
+
+
+def momentum_kernel(theta: Tensor, g: Tensor, v: Tensor, lr: float, mu: float, *, nesterov: bool) -> None:
+    """A step of momentum in torch's form, for one run and mu > 0, which the kernel takes for a rule without velocity.
+
+    0.6 ms for a million elements that are not in the cache, the formula in blocks 1.3.
+    """
+    sgd(
+        [theta], [g], [v],
+        lr=lr, momentum=mu, nesterov=nesterov, weight_decay=0.0, dampening=0.0, maximize=False, fused=True,
+    )  # fmt: skip
 
 
 def adam_kernel(

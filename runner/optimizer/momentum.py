@@ -7,7 +7,7 @@ from torch import Tensor
 
 from runner.core.check import Below1
 from runner.linalg.vector import add_scaled_, decay_add_
-from runner.optimizer.base import Elementwise
+from runner.optimizer.base import Elementwise, State, momentum_kernel
 
 
 @final
@@ -35,9 +35,16 @@ class Momentum(Elementwise):
 
     mu: Below1 = 0.9
 
-    def update(self, theta: Tensor, g: Tensor, state: dict[str, Tensor], lr: float, t: int) -> None:
+    def update(self, theta: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
         v = decay_add_(state["v"], self.mu, g)
         add_scaled_(theta, -lr, v)
+
+    def update_long(self, theta: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
+        """torch's kernel of one pass, where there is one run."""
+        if theta.dim() > 1 or self.mu == 0:
+            super().update_long(theta, g, state, lr, t)
+        else:
+            momentum_kernel(theta, g, state["v"], lr, self.mu, nesterov=False)
 
     def rule(self, lr: float) -> str:
         return f"v <- {self.mu} v + g;  theta <- theta - {lr} v"

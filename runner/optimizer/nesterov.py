@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from torch import Tensor
-from torch.optim.sgd import sgd
 
 from runner.core.check import Below1
 from runner.linalg.vector import add_scaled_, decay_add_
-from runner.optimizer.base import Elementwise, State
+from runner.optimizer.base import Elementwise, State, momentum_kernel
 
 
 @final
@@ -42,13 +41,10 @@ class Nesterov(Elementwise):
 
     def update_long(self, theta: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
         """torch's kernel of one pass, where there is one run."""
-        if theta.dim() > 1 or self.mu == 0:  # which the kernel takes for a rule without a velocity
+        if theta.dim() > 1 or self.mu == 0:
             super().update_long(theta, g, state, lr, t)
-            return
-        sgd(
-            [theta], [g], [state["v"]],
-            lr=lr, momentum=self.mu, nesterov=True, weight_decay=0.0, dampening=0.0, maximize=False, fused=True,
-        )  # fmt: skip
+        else:
+            momentum_kernel(theta, g, state["v"], lr, self.mu, nesterov=True)
 
     def rule(self, lr: float) -> str:
         return f"v <- {self.mu} v + g;  theta <- theta - {lr} (g + {self.mu} v)"

@@ -37,6 +37,7 @@ from runner.optimizer.base import Optimizer
 from runner.optimizer.momentum import Momentum
 from runner.preprocess.standardize import Standardize
 from runner.probe.none import NoProbe
+from runner.regularizer.none import NoRegularizer
 from runner.run import Run, prepare
 from runner.sampler.shuffle import Shuffle
 from runner.schedule.constant import Constant
@@ -78,6 +79,7 @@ class Contest:
             architecture=MLP(hidden=self.hidden),
             init=KaimingNormal(),
             loss=CrossEntropy(),
+            regularizer=NoRegularizer(),
             optimizer=self.optimizer,
             schedule=Constant(),
             stop=Epochs(epochs=self.epochs),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ from tests.faults.program import (
 
 OFTEN = HERE / "often.py"
 ARGUMENTS = (*CONFIGURATIONS["adam with dropout"], "epochs=120")
+
+
+@pytest.fixture(autouse=True)
+def usual_handling() -> Iterator[None]:
+    """The signals as a terminal leaves them, also where the tests run under nohup or in a background job."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +92,8 @@ import torch
 
 class Slow(torch.optim.SGD):
     def step(self, closure=None):
+        if not hasattr(signal.getsignal(signal.SIGINT), "__self__"):
+            return  # tried before any training
         Path("in step").touch()
         while True:
             time.sleep(0.01)

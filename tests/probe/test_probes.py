@@ -63,6 +63,7 @@ def run(probe: Probe) -> Run:
         "sampler": "shuffle.Shuffle",
         "init": "kaiming_normal.KaimingNormal",
         "loss": "cross_entropy.CrossEntropy",
+        "regularizer": "none.NoRegularizer",
         "optimizer": "adam.Adam",
         "schedule": "constant.Constant",
         "probe": "none.NoProbe",
