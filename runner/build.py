@@ -57,7 +57,7 @@ ROOMS: dict[str, type[Choice]] = {
 }
 # Rooms younger than the first run folders: those lack the line, and must stay resumable.
 SINCE = {"regularizer": {"_target_": "runner.regularizer.none.NoRegularizer"}}
-NUMBERS = ("lr", "batch_size", "epochs", "seed", "device", "threads", "precision", "plugins", "expect")
+NUMBERS = ("lr", "batch_size", "epochs", "start", "seed", "device", "threads", "precision", "plugins", "expect")
 TORCH = ("torch.optim", "pytorch_optimizer")
 
 
@@ -104,6 +104,7 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
         if config.get(key) is None:
             raise ConfigError(key, None, allowed="a value", do=f"give {key}=...; `optrun --help` lists the choices")
     checked("batch_size", config.get("batch_size", 1), Count)
+    checked("start", config.get("start", [1.0]), tuple[float, ...])
     node = config["optimizer"]
     default_lr = node.get("lr") if isinstance(node, dict) else None
     lr = checked("lr", config["lr"], Rate, *([default_lr] if isinstance(default_lr, int | float) else []))
@@ -285,7 +286,8 @@ def described(value: Any) -> Any:
 
 def title(made: Run) -> str:
     """What is trained on what, in one line, for the screen and for figures."""
-    parts = [made.dataset.label, made.architecture.label, made.optimizer.label, f"lr {made.lr:g}"]
+    subject = [made.loss.label] if made.dataset.empty else [made.dataset.label, made.architecture.label]
+    parts = [*subject, made.optimizer.label, f"lr {made.lr:g}"]
     if not isinstance(made.schedule, Constant):
         parts.append(made.schedule.label)
     if made.regularizer.term:

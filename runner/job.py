@@ -5,6 +5,7 @@ Whatever ends the run, its folder says so: completed, diverged, interrupted or f
 
 from __future__ import annotations
 
+import io
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -49,7 +50,8 @@ def start(run: Run, path: Path, command: str, screen: Screen, pictures: bool = T
     with memory_errors():
         m = prepare(run)
     run = settled(run, m)
-    with RunFolder.claim(path, build.to_yaml(run), manifest(run, m, command), columns(run)) as folder:
+    files = {"preprocess.npz": packed(m.statistics)}
+    with RunFolder.claim(path, build.to_yaml(run), manifest(run, m, command), columns(run), files) as folder:
         return work(run, m, folder, screen, pictures)
 
 
@@ -77,6 +79,13 @@ def resume(path: Path, plugins: tuple[str, ...], screen: Screen, pictures: bool 
                 screen.notice(f"started with {name} {before}, resumed with {version}: bits may differ")
         folder.conclude({"status": "running"})
         return work(run, m, folder, screen, pictures)
+
+
+def packed(arrays: dict[str, Any]) -> bytes:
+    """Arrays as an uncompressed npz, equal bytes for equal arrays: numpy dates every member 1980."""
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
+    return file.getvalue()
 
 
 def work(run: Run, m: Material, folder: RunFolder, screen: Screen, pictures: bool) -> Result:

@@ -7,7 +7,11 @@ tensors; every fact about the data (the shape of an input, the number of classes
 from __future__ import annotations
 
 import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -18,7 +22,7 @@ from runner.architecture.base import Architecture, examine
 from runner.core import device as devices
 from runner.core.check import Choice, Count, Index, Rate
 from runner.core.device import DTYPES, Precision
-from runner.core.errors import DataError
+from runner.core.errors import ConfigError, DataError
 from runner.core.objective import Objective
 from runner.core.theta import Layout, adopt
 from runner.dataset.base import Array, Dataset, Split, Table
@@ -69,15 +73,79 @@ class Run(Choice):
         return self.epochs if self.stop.limit is None else min(self.epochs, self.stop.limit)
 
 
-@dataclass(frozen=True)
-class Part:
-    """The examples of one part of the division, on the device: x `[N, ...]`, y `[N]`."""
+class Part(ABC):
+    """The examples of one part of the division, which come as tensors on the device: x `[n, ...]`, y `[n]`.
 
-    x: Tensor
+    y        [N], always in memory
+    shape    of one input
+    at_once  how many examples to ask for at a time
+    """
+
     y: Tensor
+    shape: tuple[int, ...]
+    at_once: int
+
+    @abstractmethod
+    def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The examples of these numbers `[n]`, in that order."""
+
+    @abstractmethod
+    def consecutive(self, size: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """All examples as they lie, `size` at a time, without the first `skip` of these batches."""
 
     def __len__(self) -> int:
         return len(self.y)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a part, at most `size` at a time; can be gone through more than once."""
+
+    part: Part
+    size: int
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (x for x, _ in self.part.consecutive(min(self.size, self.part.at_once)))
+
+
+@dataclass(frozen=True)
+class InMemory(Part):
+    """Examples that lie on the device: x `[N, ...]`."""
+
+    x: Tensor
+    y: Tensor
+    at_once: int = 1 << 14  # that are put into order together: a gathering costs ten microseconds
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(self.x.shape[1:])
+
+    def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        numbers = numbers.to(self.y.device)
+        return self.x.index_select(0, numbers), self.y.index_select(0, numbers)
+
+    def consecutive(self, size: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        # split from the first on: kernels may round differently at another alignment
+        return islice(zip(torch.split(self.x, size), torch.split(self.y, size), strict=True), skip, None)
+
+
+@dataclass(frozen=True)
+class OnDisk(Part):
+    """Examples whose inputs are read and mapped when they are asked for, `at_once` at a time."""
+
+    table: Table
+    numbers: Array  # [N], of the rows of the table that make up this part
+    mapped: Callable[[Array], Tensor]
+    y: Tensor
+    shape: tuple[int, ...]
+    at_once: int
+
+    def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.mapped(self.table.x[self.numbers[numbers.numpy()]])
+        return x, self.y.index_select(0, numbers.to(self.y.device))
+
+    def consecutive(self, size: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self.rows(numbers) for numbers in torch.split(torch.arange(len(self)), size)[skip:])
 
 
 @dataclass(frozen=True)
@@ -106,14 +174,23 @@ def prepare(run: Run) -> Material:
     table = run.dataset.load()
     refuse_bad_values(table)
     parts = run.dataset.split(table)
+    if not len(parts.validation):
+        raise ConfigError(
+            "dataset.validation",
+            0,
+            allowed="at least one row for validation, which judges every epoch",
+            do="give dataset.validation=0.15, say",
+        )
     outputs = run.loss.outputs(None if table.classes is None else len(table.classes))
     tensors, statistics, remarks = mapped(run, table, parts, device)
-    module = run.architecture.build(tuple(tensors[0].x.shape[1:]), outputs)
+    module = run.architecture.build(tensors[0].shape, outputs)
     module = module.to(dtype=DTYPES[run.precision])
     run.init.apply(module, run.seed)  # on the CPU, so that every device starts from the same numbers
     module.to(device).train()
-    examine(module, tensors[0].x[:2], outputs)
+    examine(module, tensors[0].rows(torch.arange(min(2, len(tensors[0]))))[0], outputs, of_classes=bool(table.classes))
     theta, layout = adopt(module)
+    run.architecture.project(theta)
+    run.probe.check(layout)
     threads = run.threads
     if threads == "auto":
         threads = devices.threads_for(layout.size, run.sampler.size(len(tensors[0])))
@@ -131,29 +208,35 @@ def prepare(run: Run) -> Material:
         device=device,
         threads=threads,
         statistics=statistics,
-        remarks=tuple(remarks),
+        remarks=(*run.dataset.remarks(table), *remarks),
         data_sha256=table.sha256,
         start_sha256=hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest(),
     )
 
 
 def mapped(run: Run, table: Table, parts: Split, device: torch.device) -> tuple[list[Part], Statistics, list[str]]:
-    """The three parts as tensors, with the statistics that were fitted on the first of them."""
-    inputs = run.preprocess.fit(table.x[parts.train])
+    """The three parts, with the statistics that were fitted on the first of them."""
+    inputs = run.preprocess.learn(table.blocks(parts.train))
     numbers = table.classes is None
     targets = run.preprocess.fit_target(table.y[parts.train]) if numbers else {}
     dtype = DTYPES[run.precision]
+    shape = table.x.shape[1:]
+    if run.architecture.flat:
+        shape = (math.prod(shape),)
+
+    def tensor(x: Array) -> Tensor:
+        x = run.preprocess.transform(x, inputs).reshape(len(x), *shape)
+        return torch.from_numpy(np.ascontiguousarray(x)).to(device, dtype)
 
     def part(rows: Array) -> Part:
-        x, y = run.preprocess.transform(table.x[rows], inputs), table.y[rows]
+        y = table.y[rows]
         if numbers:
             y = run.preprocess.transform_target(y, targets)
-        if run.architecture.flat:
-            x = x.reshape(len(x), -1)
-        return Part(
-            torch.from_numpy(np.ascontiguousarray(x)).to(device, dtype),
-            torch.from_numpy(y).to(device, dtype if numbers else torch.int64),
-        )
+        target = torch.from_numpy(y).to(device, dtype if numbers else torch.int64)
+        if not table.resident:
+            return OnDisk(table, rows, tensor, target, shape, table.block)
+        blocks = [tensor(block) for block in table.blocks(rows)]
+        return InMemory(blocks[0] if len(blocks) == 1 else torch.cat(blocks), target)
 
     statistics = inputs | {f"target_{name}": value for name, value in targets.items()}
     return (
@@ -165,14 +248,17 @@ def mapped(run: Run, table: Table, parts: Split, device: torch.device) -> tuple[
 
 def refuse_bad_values(table: Table) -> None:
     """`DataError` for the first input or target that is not a finite number."""
-    for name, array in (("input", table.x), ("target", table.y)):
-        finite = np.isfinite(array)
-        if not finite.all():
-            row, *place = (int(i) for i in np.argwhere(~finite)[0])
-            column = table.columns[place[0]] if table.columns and place else place
-            raise DataError(
-                "dataset",
-                f"{array[(row, *place)]} in row {row} of the {name}s, column {column}",
-                allowed="finite numbers",
-                do="remove or repair that row",
-            )
+    for name, blocks in (("input", table.blocks()), ("target", (table.y,))):
+        first = 0
+        for array in blocks:
+            finite = np.isfinite(array)
+            if not finite.all():
+                row, *place = (int(i) for i in np.argwhere(~finite)[0])
+                column = table.columns[place[0]] if table.columns and place else place
+                raise DataError(
+                    "dataset",
+                    f"{array[(row, *place)]} in row {first + row} of the {name}s, column {column}",
+                    allowed="finite numbers",
+                    do="remove or repair that row",
+                )
+            first += len(array)

@@ -22,12 +22,11 @@ from runner.core.signals import Signals
 from runner.core.streams import stream
 from runner.loss.base import Loss
 from runner.probe.base import Observation
-from runner.run import Material, Part, Run
+from runner.run import Inputs, Material, Part, Run
 from runner.schedule.base import Progress
 from runner.stop.base import FULL_GRADIENT
 from runner.store.folder import Row, RunFolder
 
-GATHERED = 1 << 14  # training examples that are put into order at a time
 PENDING = 1 << 12  # outputs that wait before the training metrics are taken of them together
 EVALUATED = 1 << 13  # examples in one evaluation pass
 
@@ -72,6 +71,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                     at.lr = run.lr * run.schedule.factor(Progress(at.step, steps, limit), rows)
                     m.objective.on(x, y, noise)
                     run.optimizer.step(m.theta, at.memory, m.objective, at.lr, at.step + 1)
+                    run.architecture.project(m.theta)
                     at.count(m.objective, y, run.loss)
                     if signals.received or time.monotonic() > look:
                         look = time.monotonic() + 0.1
@@ -83,7 +83,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
             except Diverged as error:
                 bad = error
             judged = run.optimizer.eval_theta(m.theta, at.memory)
-            m.objective.refit(judged, torch.split(m.train.x, EVALUATED))
+            m.objective.refit(judged, Inputs(m.train, EVALUATED))
             row = at.row(epoch, evaluate(run.loss, m.objective, judged, m.validation), run.loss, bad)
             if run.stop.full_gradient_every:
                 row |= {FULL_GRADIENT: full_gradient(run, m, judged, epoch)}
@@ -138,14 +138,13 @@ def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tenso
         return
     order = run.sampler.order(len(part), stream(run.seed, "order", epoch))
     if order is None:
-        yield from islice(zip(torch.split(part.x, size), torch.split(part.y, size), strict=True), done, None)
+        yield from part.consecutive(size, done)
         return
     # Gathered from where an uninterrupted epoch gathers: kernels may round differently at another alignment.
-    together = max(1, GATHERED // size)
+    together = max(1, part.at_once // size)
     whole = done // together * together
     for number, rows in enumerate(torch.split(order[whole * size :], size * together)):
-        rows = rows.to(part.y.device)
-        x, y = part.x.index_select(0, rows), part.y.index_select(0, rows)
+        x, y = part.rows(rows)
         pairs = zip(torch.split(x, size), torch.split(y, size), strict=True)
         yield from islice(pairs, 0 if number else done - whole, None)
 
@@ -156,7 +155,7 @@ def evaluate(
     """The loss and every metric over all examples of a part, at `theta`, dropout off; with the present statistics."""
     sums: dict[str, float] = {}
     with objective.evaluation(theta, buffers) as network:
-        for x, y in zip(torch.split(part.x, EVALUATED), torch.split(part.y, EVALUATED), strict=True):
+        for x, y in part.consecutive(min(EVALUATED, part.at_once)):
             output = network(x)
             for name, value in {"loss": loss.value(output, y), **loss.measure(output, y)}.items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(y)
@@ -167,7 +166,8 @@ def full_gradient(run: Run, m: Material, theta: Tensor, epoch: int) -> float:
     """The norm of the gradient over all training examples, NaN in an epoch in which no rule looks at it."""
     if epoch % (run.stop.full_gradient_every or 1):
         return math.nan
-    return m.objective.norm_of_all(theta, m.train.x, m.train.y, EVALUATED)
+    parts = m.train.consecutive(min(EVALUATED, m.train.at_once))
+    return m.objective.norm_of_all(theta, parts, len(m.train))
 
 
 def columns(run: Run) -> tuple[str, ...]:

@@ -37,12 +37,15 @@ class Architecture(Choice, ABC):
     def build(self, inputs: tuple[int, ...], outputs: int) -> nn.Module:
         """A module from x `[B, *inputs]` to scores `[B, outputs]`; its initial values do not matter."""
 
+    def project(self, theta: Tensor) -> None:
+        """Move `theta [P]` in place to where it is allowed to be, after a step; by default that is everywhere."""
 
-def examine(module: nn.Module, x: Tensor, outputs: int) -> None:
+
+def examine(module: nn.Module, x: Tensor, outputs: int, of_classes: bool = True) -> None:
     """Refuse a network that could not be trained, by one pass over some examples `x [B, *inputs]`; changes nothing.
 
-    Raises `ConfigError` where the scores are not `[B, outputs]`, are probabilities already, where a parameter has no
-    part in them, or where the pass draws random numbers of its own.
+    Raises `ConfigError` where the scores are not `[B, outputs]`, those of classes are probabilities, a parameter has no
+    part in them, or the pass draws random numbers of its own.
     """
     kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
     generator = torch.random.get_rng_state()
@@ -56,7 +59,7 @@ def examine(module: nn.Module, x: Tensor, outputs: int) -> None:
             f"{outputs} scores for each example; it gives {list(scores.shape[1:])}",
             "give its last layer as many outputs as build(inputs, outputs) is told",
         )
-    if outputs > 1 and (scores >= 0).all() and ((scores.sum(1) - 1).abs() < 1e-5).all():
+    if of_classes and outputs > 1 and (scores >= 0).all() and ((scores.sum(1) - 1).abs() < 1e-5).all():
         raise refused(
             "scores of any size; its outputs are probabilities, which the loss would make of them again",
             "remove the softmax from its end",

@@ -12,7 +12,7 @@ cannot look cheap. This is the only file that knows how a gradient is taken.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -149,11 +149,11 @@ class Objective:
             allow_unreachable=False, accumulate_grad=False,
         )  # fmt: skip
 
-    def refit(self, theta: Tensor, parts: Sequence[Tensor]) -> None:
+    def refit(self, theta: Tensor, parts: Iterable[Tensor]) -> None:
         """Give every layer that is exact in use the moments of its inputs over all examples, at `theta`.
 
-        parts: the training examples, x `[B, ...]` each. Costs a forward pass over them for each such layer, since the
-        inputs of one depend on the moments of those before it.
+        parts: the training examples, x `[B, ...]` each, which can be gone through more than once. Costs a forward pass
+        over them for each such layer, since the inputs of one depend on the moments of those before it.
         """
         exact = [part for part in self._moments if part.exact]
         if exact:
@@ -179,17 +179,19 @@ class Objective:
         finally:
             self.module.train(was_training)
 
-    def norm_of_all(self, theta: Tensor, x: Tensor, y: Tensor, at_a_time: int) -> float:
-        """|| grad L ||_2 with x `[N, ...]`, y `[N]` as the batch, at `theta`, of the network as in use: dropout off.
+    def norm_of_all(self, theta: Tensor, parts: Iterable[tuple[Tensor, Tensor]], n: int) -> float:
+        """|| grad L ||_2 with n examples as the batch, at `theta`, of the network as in use: dropout off.
+
+        parts: the examples, x `[B, ...]` and y `[B]` each.
 
         Costs one forward and one backward pass over all examples, which are not counted: it is no part of a method.
         """
         total = torch.zeros_like(self.theta)
         views = self.layout.views(total)
         with self.evaluation(theta) as network, torch.enable_grad():
-            for some_x, some_y in zip(torch.split(x, at_a_time), torch.split(y, at_a_time), strict=True):
-                weight = len(some_y) if self.summed else len(some_y) / len(y)
-                loss = self.loss(network(some_x), some_y) * weight
+            for x, y in parts:
+                weight = len(y) if self.summed else len(y) / n
+                loss = self.loss(network(x), y) * weight
                 torch._foreach_add_(views, torch.autograd.grad(loss, self._parameters))
             if self.penalty is not None:
                 total += self.penalty.value_and_grad(self.theta, self.layout)[1]

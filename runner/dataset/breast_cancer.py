@@ -5,13 +5,13 @@ from typing import final
 
 import numpy as np
 
-from runner.dataset.base import Dataset, Table
+from runner.dataset.base import Divided, Table
 from runner.dataset.bundled import lines
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class BreastCancer(Dataset):
+class BreastCancer(Divided):
     """Tell malignant from benign tumours: 569 patients, 30 measurements of cell nuclei, 2 classes.
 
         x [569, 30] in very different units (0.001 to 4000),  y: 0 malignant, 1 benign

@@ -15,12 +15,12 @@ from typing import Literal, final
 import numpy as np
 
 from runner.core.errors import ConfigError, DataError, did_you_mean
-from runner.dataset.base import Dataset, Table
+from runner.dataset.base import Divided, Table
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Csv(Dataset):
+class Csv(Divided):
     """Read a file of your own: one example a row, the inputs are numbers, one column is the target.
 
         x [N, d] all columns but the target, in the order of the file,  y [N] the target column

@@ -5,13 +5,13 @@ from typing import final
 
 import numpy as np
 
-from runner.dataset.base import Dataset, Table
+from runner.dataset.base import Divided, Table
 from runner.dataset.bundled import lines
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Diabetes(Dataset):
+class Diabetes(Divided):
     """Predict the progress of diabetes: 442 patients, 10 measurements, the target is a number.
 
         x [442, 10] in the original units,  y [442] progression after one year, 25 to 346

@@ -5,13 +5,13 @@ from typing import final
 
 import numpy as np
 
-from runner.dataset.base import Dataset, Table
+from runner.dataset.base import Divided, Table
 from runner.dataset.bundled import lines
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Digits(Dataset):
+class Digits(Divided):
     """Real handwritten digits: 1,797 grey images of 8x8 pixels in 10 classes.
 
         x [1797, 1, 8, 8] in 0 .. 16,  y in 0 .. 9

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -56,7 +56,7 @@ class Loss(Choice, ABC):
 
     @abstractmethod
     def outputs(self, classes: int | None) -> int:
-        """d_out for targets in so many classes (None: numbers); raises `ConfigError` where they do not fit."""
+        """d_out for so many classes (None: numbers; 0: no targets); raises `ConfigError` where they do not fit."""
 
     def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Every metric as a mean over the batch, `[]`."""
@@ -182,13 +182,53 @@ class OfErrors(Loss, ABC):
         return {"mae": (output.squeeze(-1) - target).abs().mean()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Function(Loss, ABC):
+    """A function f(x) of d numbers, x = theta: a loss that looks at no data, for watching how methods move.
+
+    The network is `architecture=point`, whose output for every row is theta itself; the data set is `dataset=none`,
+    with one row for each step of the cycle of a function that changes from step to step. `problem=rosenbrock` does it.
+    """
+
+    dimension: ClassVar[int] = 2  # d
+
+    @abstractmethod
+    def at(self, x: Tensor, step: Tensor) -> Tensor:
+        """f at points `x [B, d]`, each in its step of the cycle `step [B]`: `[B]`."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.at(output, target).mean()
+
+    def outputs(self, classes: int | None) -> int:
+        if classes != 0:
+            raise ConfigError(
+                "loss",
+                self.name,
+                allowed="dataset=none: it is a function of the parameters alone, and looks at no examples",
+                do=f"give problem={self.name}, or choose another loss for these data",
+            )
+        return self.dimension
+
+
 def one_hot(target: Tensor, like: Tensor) -> Tensor:
     """Classes `[B]` as rows of the identity, `[B, m]` in the dtype of the scores `like [B, m]`."""
     return F.one_hot(target, like.shape[-1]).to(like.dtype)
 
 
+def needs_targets(loss: str, classes: int | None) -> None:
+    """`ConfigError` where a data set has no targets."""
+    if classes == 0:
+        raise ConfigError(
+            "loss",
+            loss,
+            allowed="a data set with targets; this one has none",
+            do="choose a data set, or a function of the parameters as in problem=rosenbrock",
+        )
+
+
 def needs_classes(loss: str, classes: int | None) -> int:
     """The number of classes; `ConfigError` where the targets are numbers."""
+    needs_targets(loss, classes)
     if classes is None:
         raise ConfigError(
             "loss",
@@ -201,6 +241,7 @@ def needs_classes(loss: str, classes: int | None) -> int:
 
 def needs_numbers(loss: str, classes: int | None) -> int:
     """One output; `ConfigError` where the targets are classes, whose numbering has no meaning."""
+    needs_targets(loss, classes)
     if classes is not None:
         raise ConfigError(
             "loss",

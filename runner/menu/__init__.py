@@ -13,11 +13,11 @@ importing the rooms, so it is there at once.
 
 from __future__ import annotations
 
-from runner.menu.catalogue import Argument, Entry, Key, Own, Room, conf_dir, own, plain_keys, rooms
+from runner.menu.catalogue import Argument, Entry, Key, Own, Problem, Room, conf_dir, own, plain_keys, problems, rooms
 from runner.menu.help import help_page
 from runner.menu.pages import choice, listing, overview, room
 
 __all__ = [
-    "Argument", "Entry", "Key", "Own", "Room", "choice", "conf_dir", "help_page", "listing", "overview", "own",
-    "plain_keys", "room", "rooms",
+    "Argument", "Entry", "Key", "Own", "Problem", "Room", "choice", "conf_dir", "help_page", "listing", "overview",
+    "own", "plain_keys", "problems", "room", "rooms",
 ]  # fmt: skip

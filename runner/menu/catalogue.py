@@ -97,6 +97,15 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Choices that belong together, in conf/problem: a function of the parameters and where to start on it."""
+
+    name: str
+    meaning: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Own:
     """A choice of the user's: a yaml in the folder given with --config-dir."""
 
@@ -118,12 +127,12 @@ def rooms() -> tuple[Room, ...]:
 
 
 def defaults(yaml: str) -> list[tuple[str, str]]:
-    """The `- room: choice` lines of a yaml.
+    """The `- room: choice` lines of a yaml, but for those that choose nothing.
 
     >>> defaults("defaults:\\n  - init: normal\\n  - epochs@rules.epochs\\n  - _self_")
     [('init', 'normal')]
     """
-    return re.findall(r"^ +- (\w+): (\w+)", yaml, re.MULTILINE)
+    return re.findall(r"^ +- (\w+): (?!null\b)(\w+)", yaml, re.MULTILINE)
 
 
 def inside(name: str) -> list[Room]:
@@ -160,7 +169,7 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
             default=field.default,
             meaning=meanings.get(name, ""),
             follows="".join(re.findall(r"^\$\{(\w+)\}$", given.get(name, ""))),
-            parts=tuple(re.findall(rf"^ +- (\w+)@{name}\.\w+", text, re.MULTILINE)),
+            parts=tuple(re.findall(rf"^ +- (?:/{room}@{name}\.\w+: |(?=\w+@{name}\.))(\w+)", text, re.MULTILINE)),
             part="".join(re.findall(rf"^ +- /{room}@{name}: (\w+)", text, re.MULTILINE)),
             choice=chosen.get(name, ""),
         )
@@ -187,6 +196,16 @@ def entry(room: str, path: Path, choice: source.Source) -> Entry:
 def plain_keys() -> tuple[Key, ...]:
     """lr, batch_size, ... with the comments beside them in conf/config.yaml: those lines that have a comment."""
     return tuple(key for key in keys(config_text()) if key.meaning)
+
+
+@cache
+def problems() -> tuple[Problem, ...]:
+    """The functions of conf/problem, with the two comments at the top of each."""
+    found = []
+    for path in sorted((conf_dir() / "problem").glob("*.yaml")):
+        _, meaning, command = path.read_text(encoding="utf-8").splitlines()[:3]
+        found.append(Problem(path.stem, meaning.removeprefix("# "), command.removeprefix("# ")))
+    return tuple(found)
 
 
 def keys(yaml: str) -> list[Key]:

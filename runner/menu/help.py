@@ -20,8 +20,9 @@ EXAMPLES = (
 CHOICES = "Choices, as optimizer=sgd (* is the default); arguments, as optimizer.mu=0.9"
 RESULTS = (
     "Each run leaves a folder in outputs/, or in hydra.run.dir=DIR, with metrics.csv (a row per epoch), "
-    "curves.png and .svg, summary.json (with the test result), config.yaml and manifest.json, timing.csv and "
-    "checkpoint/. With -m, hydra.sweep.dir=DIR holds the folders of all runs, with sweep.json, sweep.csv and sweep.png."
+    "curves.png and .svg, summary.json (with the test result), config.yaml and manifest.json, preprocess.npz, "
+    "timing.csv and checkpoint/. With -m, hydra.sweep.dir=DIR holds the folders of all runs, with sweep.json, "
+    "sweep.csv and sweep.png."
 )
 EXIT_CODES = (
     "0 ok, 1 unexpected, 2 bad configuration or data, 3 diverged, 4 disk, 5 locked, 6 corrupt, 7 out of memory, "

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from runner.core.errors import ConfigError, did_you_mean, shown
-from runner.menu.catalogue import Argument, Entry, Own, Room, own, rooms
+from runner.menu.catalogue import Argument, Entry, Own, Room, own, problems, rooms
 from runner.menu.text import bold, columns, fitted, joined, paragraph, verbatim
 
 TARGET = Argument("_target_", str, dataclasses.MISSING, "the dotted path of a class; its arguments go beside it")
@@ -22,6 +22,8 @@ def listing(words: Sequence[str], width: int = 80, colour: bool = False, config_
     match list(words):
         case []:
             return overview(width, colour, config_dir)
+        case ["problem"]:
+            return problem_page(width, colour)
         case [name] if name in room_names():
             return room(name, width, colour, config_dir)
         case [name]:
@@ -42,6 +44,7 @@ def overview(width: int = 80, colour: bool = False, config_dir: Path | None = No
         marks = ["*" if name == place.default else " " for name in place.names]
         rows = [(f"{mark} {entry.name}", entry.sentence) for mark, entry in zip(marks, place.choices, strict=True)]
         lines += columns(rows, width, left, indent=1)
+    lines += ["", *problem_lines(width, colour, left)]
     lines += own_lines(own(config_dir) if config_dir else [], config_dir, width, colour)
     lines += ["", *paragraph("More of one room, or of one choice:", width)]
     lines += columns(
@@ -53,6 +56,22 @@ def overview(width: int = 80, colour: bool = False, config_dir: Path | None = No
         left=31,
     )
     return joined(lines)
+
+
+def problem_lines(width: int, colour: bool, left: int) -> list[str]:
+    """Every function that can be minimized without data."""
+    title = "problem: functions of the parameters instead of data, as in problem=rosenbrock."
+    first, *others = paragraph(title, width, hang=2)
+    rows = [(f"  {one.name}", one.meaning) for one in problems()]
+    return [bold("problem", colour) + first[len("problem") :], *others, *columns(rows, width, left, indent=1)]
+
+
+def problem_page(width: int, colour: bool) -> str:
+    """Every function with a command to try; its formula is on the page of the loss."""
+    width = fitted(width)
+    lines = problem_lines(width, colour, left=6 + max(len(one.name) for one in problems()))
+    lines += ["", *paragraph("Formulas: `optrun list loss NAME`. To try them:", width), ""]
+    return joined([*lines, *(f"  {one.command}" for one in problems())])
 
 
 def room(name: str, width: int = 80, colour: bool = False, config_dir: Path | None = None) -> str:
@@ -68,7 +87,10 @@ def room(name: str, width: int = 80, colour: bool = False, config_dir: Path | No
         lines += arguments([one for one in entry.arguments if one not in shared], entry, width, colour)
         lines += closing("Source", entry.source, width, colour)
     if shared:
-        lines += ["", bold(f"every {place.name}", colour), *arguments(shared, place.choices[0], width, colour)[1:]]
+        others = [entry.name for entry in place.choices if not any(one in shared for one in entry.arguments)]
+        title = f"every {place.name}" + (f" but {', '.join(others)}" if others else "")
+        lines += ["", *(bold(line, colour) for line in paragraph(title, width, hang=2))]
+        lines += arguments(shared, place.choices[0], width, colour)[1:]
     if config_dir:
         lines += own_lines([mine for mine in own(config_dir) if mine.room == name], config_dir, width, colour)
     lines += ["", *paragraph(f"`optrun list {name} NAME` explains the symbols of one of them.", width)]
@@ -87,7 +109,7 @@ def choice(place: str, name: str, width: int = 80, colour: bool = False, config_
         known = [known for one in searched for known in one.names]
         if place:
             raise refused(f"{place} {name}", f"the choices of {place}: {', '.join(known)}", name, known)
-        allowed = f"a room ({', '.join(room_names())}), or the name of a choice"
+        allowed = f"a room ({', '.join(room_names())}), problem, or the name of a choice"
         raise refused(name, allowed, name, [*room_names(), *known])
     return joined([line for page in pages for line in ["", *page]][1:])
 
@@ -152,9 +174,12 @@ def spoken(argument: Argument, place: str) -> tuple[str, str]:
 
 
 def common(place: Room) -> list[Argument]:
-    """The arguments that all choices of a room have alike, where there are several."""
-    first, *others = place.choices
-    return [one for one in first.arguments if others and all(one in entry.arguments for entry in others)]
+    """The arguments that most choices of a room have alike, where there are several."""
+    every: list[Argument] = []
+    for entry in place.choices:
+        every += [one for one in entry.arguments if one not in every]
+    having = [sum(one in entry.arguments for entry in place.choices) for one in every]
+    return [one for one, n in zip(every, having, strict=True) if n > max(1, len(place.choices) / 2)]
 
 
 def closing(title: str, text: str, width: int, colour: bool) -> list[str]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from runner.preprocess.base import Array, Preprocess, Statistics
+from runner.preprocess.base import Array, Blocks, Preprocess, Statistics
 
 
 @final
@@ -18,7 +18,7 @@ class NoPreprocess(Preprocess):
     [[3.0]]
     """
 
-    def fit(self, x: Array) -> Statistics:
+    def learn(self, blocks: Blocks) -> Statistics:
         return {}
 
     def transform(self, x: Array, statistics: Statistics) -> Array:

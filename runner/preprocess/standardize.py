@@ -3,9 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-import numpy as np
-
-from runner.preprocess.base import Array, Preprocess, Statistics
+from runner.preprocess.base import Array, Blocks, Preprocess, Statistics, listed, moments, standardized
 
 
 @final
@@ -32,28 +30,17 @@ class Standardize(Preprocess):
 
     target: bool = True
 
-    def fit(self, x: Array) -> Statistics:
-        largest = np.abs(x).max(axis=0)
-        # in units of a power of two, which is exact, the squares of 1e200 and of 1e-200 are neither inf nor 0
-        unit = np.exp2(np.frexp(largest)[1] - 1.0)
-        mean = (x / unit).mean(axis=0) * unit
-        deviation = (x / unit).std(axis=0) * unit
-        constant = deviation <= 1e-12 * largest
-        return {"mean": mean, "deviation": np.where(constant, 1.0, deviation), "constant": constant}
+    def learn(self, blocks: Blocks) -> Statistics:
+        return moments(blocks)
 
     def transform(self, x: Array, statistics: Statistics) -> Array:
-        return (x - statistics["mean"]) / statistics["deviation"]
+        return standardized(x, statistics)
 
     def fit_target(self, y: Array) -> Statistics:
-        return self.fit(y[:, None]) if self.target else {}
+        return moments((y[:, None],)) if self.target else {}
 
     def transform_target(self, y: Array, statistics: Statistics) -> Array:
-        return self.transform(y[:, None], statistics)[:, 0] if statistics else y
+        return standardized(y[:, None], statistics)[:, 0] if statistics else y
 
     def remarks(self, statistics: Statistics) -> list[str]:
-        constant = np.flatnonzero(statistics["constant"])
-        if not len(constant):
-            return []
-        numbers = ", ".join(str(j) for j in constant[:8]) + (", ..." if len(constant) > 8 else "")
-        every = statistics["constant"].size
-        return [f"{len(constant)} of {every} input columns ({numbers}) are constant in training: centred, not scaled"]
+        return listed(statistics["constant"], "are constant in training", "centred, not scaled")

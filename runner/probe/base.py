@@ -37,6 +37,9 @@ class Probe(Choice, ABC):
     def columns(self) -> tuple[str, ...]:
         """The names of its columns."""
 
+    def check(self, layout: Layout) -> None:
+        """`ConfigError` where theta has nothing of that kind to measure; by default it has."""
+
     @abstractmethod
     def measure(self, seen: Observation) -> tuple[float, ...]:
         """One number for each column."""

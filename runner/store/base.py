@@ -3,6 +3,7 @@
     config.yaml     every choice, resolved: enough to repeat the run
     manifest.json   what it ran with: versions, device, hashes, the update rule
     metrics.csv     one line per epoch, full-precision floats; byte-identical for equal runs
+    preprocess.npz  what the preprocessing learned of the training part
     timing.csv      seconds and throughput, which never repeat, kept apart
     summary.json    status, best epoch, last epoch, test result
     checkpoint/     the two newest commits

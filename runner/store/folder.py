@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,15 @@ class RunFolder:
         self._wait = LEAST_S
 
     @classmethod
-    def claim(cls, path: Path, config: str, manifest: dict[str, Any], columns: Sequence[str]) -> RunFolder:
-        """Make a new run folder at `path`, complete or not at all.
+    def claim(
+        cls,
+        path: Path,
+        config: str,
+        manifest: dict[str, Any],
+        columns: Sequence[str],
+        files: Mapping[str, bytes] | None = None,
+    ) -> RunFolder:
+        """Make a new run folder at `path`, complete or not at all, with further `files` by name.
 
         Raises `LockedError` where a live process has one there, `ConfigError` where a run or anything else is there.
         """
@@ -71,6 +78,8 @@ class RunFolder:
                 write_json(staging / "summary.json", {"status": "running"})
                 write_whole(staging / "metrics.csv", (",".join(columns) + "\n").encode())
                 write_whole(staging / "timing.csv", (",".join(TIMING) + "\n").encode())
+                for name, data in (files or {}).items():
+                    write_whole(staging / name, data)
                 sync_folder(staging)
                 try:
                     os.rename(staging, path)

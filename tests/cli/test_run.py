@@ -8,12 +8,18 @@ import os
 import pty
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from runner import build
+from runner.dataset.diabetes import Diabetes
+from runner.preprocess.center import Center
+from runner.preprocess.chain import Chain
+from runner.preprocess.whiten_pca import WhitenPca
 from runner.store import checkpoint
 from tests.cli.conftest import REPOSITORY, TINY, Call, only_folder
 
@@ -29,7 +35,7 @@ def test_a_run_leaves_exactly_the_files_of_the_protocol(call: Call, tmp_path: Pa
     assert call(*TINY).code == 0
     names = {entry.name for entry in only_folder(tmp_path).iterdir()}
     files = {"config.yaml", "manifest.json", "metrics.csv", "timing.csv", "summary.json", "curves.png", "curves.svg"}
-    assert names == files | {"checkpoint", ".lock"}
+    assert names == files | {"preprocess.npz", "checkpoint", ".lock"}
 
 
 def test_metrics_has_the_columns_in_order_and_a_row_for_each_epoch(call: Call, tmp_path: Path) -> None:
@@ -58,8 +64,26 @@ def test_the_default_experiment_reaches_96_percent_on_validation(call: Call, tmp
 def test_equal_runs_write_equal_bytes(call: Call, tmp_path: Path) -> None:
     for name in ("a", "b"):
         assert call(*TINY, f"hydra.run.dir={name}", "architecture.dropout=0.2").code == 0
-    for file in ("metrics.csv", "config.yaml", "curves.png", "curves.svg"):
+    for file in ("metrics.csv", "config.yaml", "preprocess.npz", "curves.png", "curves.svg"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+
+
+def test_what_the_preprocessing_learned_is_kept_with_the_run(call: Call, tmp_path: Path) -> None:
+    chain = ("preprocess=chain", "preprocess@preprocess.steps.first=center", "preprocess.steps.second.eps=0.1")
+    assert call(*TINY, *chain, "dataset=diabetes", "loss=mse", "hydra.run.dir=here").code == 0
+    kept = dict(np.load(tmp_path / "here" / "preprocess.npz", allow_pickle=False))
+    table = Diabetes().load()
+    rows = Diabetes().split(table).train
+    run = build.from_yaml((tmp_path / "here" / "config.yaml").read_text())
+    assert run.preprocess == Chain(steps={"first": Center(), "second": WhitenPca(eps=0.1)})
+    learned = run.preprocess.fit(table.x[rows])
+    targets = {f"target_{name}": value for name, value in run.preprocess.fit_target(table.y[rows]).items()}
+    assert {name: array.tobytes() for name, array in kept.items()} == {
+        name: array.tobytes() for name, array in (learned | targets).items()
+    }
+    # no date of the day: equal runs write equal bytes tomorrow, too
+    dates = {member.date_time for member in zipfile.ZipFile(tmp_path / "here" / "preprocess.npz").infolist()}
+    assert dates == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_another_seed_changes_the_run_but_not_the_division_of_the_data(call: Call, tmp_path: Path) -> None:

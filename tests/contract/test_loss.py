@@ -37,9 +37,9 @@ each_trainable = pytest.mark.parametrize(
 
 
 def accepted(loss: Loss) -> list[int | None]:
-    """The kinds of targets that it can be used with: classes (three, two), numbers (None)."""
+    """The kinds of targets that it can be used with: classes (three, two), numbers (None), no targets (0)."""
     found: list[int | None] = []
-    for classes in (3, 2, None):
+    for classes in (3, 2, None, 0):
         try:
             loss.outputs(classes)
         except ConfigError:
@@ -65,7 +65,7 @@ def test_the_folder_holds_those_that_the_exam_finds() -> None:
 
 @each
 def test_it_never_takes_classes_and_numbers_alike(loss: Loss) -> None:
-    assert accepted(loss) in ([3, 2], [2], [None])
+    assert accepted(loss) in ([3, 2], [2], [None], [0])
 
 
 @each

@@ -339,4 +339,6 @@ def test_the_norm_of_the_gradient_over_all_examples_is_that_of_what_is_descended
     asked.on(X, Y)
     _, g = asked.value_and_grad(asked.theta)
     # the same sum in parts of four and two examples: a few last bits
-    assert asked.norm_of_all(asked.theta, X, Y, 4) == pytest.approx(g.norm().item(), rel=1e-14)
+    assert asked.norm_of_all(
+        asked.theta, zip(torch.split(X, 4), torch.split(Y, 4), strict=True), len(Y)
+    ) == pytest.approx(g.norm().item(), rel=1e-14)

@@ -17,6 +17,9 @@ from runner.dataset import bundled
 from runner.dataset.breast_cancer import BreastCancer
 from runner.dataset.diabetes import Diabetes
 from runner.dataset.digits import Digits
+from runner.dataset.iris import Iris
+from runner.dataset.linnerud import Linnerud
+from runner.dataset.wine import Wine
 
 
 def test_digits_are_those_of_scikit_learn() -> None:
@@ -44,7 +47,34 @@ def test_diabetes_is_that_of_scikit_learn_in_the_original_units() -> None:
     assert table.columns == tuple(twin.feature_names)
 
 
-@pytest.mark.parametrize("made", [Digits(), BreastCancer(), Diabetes()], ids=lambda made: type(made).__name__)
+def test_iris_is_that_of_scikit_learn() -> None:
+    table, twin = Iris().load(), datasets.load_iris()
+    assert np.array_equal(table.x, twin.data)
+    assert np.array_equal(table.y, twin.target)
+    assert table.classes == tuple(twin.target_names)
+    assert table.columns == tuple(twin.feature_names)
+
+
+def test_wine_is_that_of_scikit_learn() -> None:
+    table, twin = Wine().load(), datasets.load_wine()
+    assert np.array_equal(table.x, twin.data)
+    assert np.array_equal(table.y, twin.target)
+    assert table.classes == tuple(twin.target_names)
+    assert table.columns == tuple(twin.feature_names)
+
+
+@pytest.mark.parametrize("target", ["weight", "waist", "pulse"])
+def test_linnerud_is_that_of_scikit_learn_with_one_of_its_three_targets(target: Any) -> None:
+    table, twin = Linnerud(target=target).load(), datasets.load_linnerud()
+    assert np.array_equal(table.x, twin.data)
+    assert np.array_equal(table.y, twin.target[:, twin.target_names.index(target.capitalize())])
+    assert table.classes is None
+    assert table.columns == tuple(twin.feature_names)
+
+
+@pytest.mark.parametrize(
+    "made", [Digits(), BreastCancer(), Diabetes(), Iris(), Wine(), Linnerud()], ids=lambda made: type(made).__name__
+)
 def test_a_table_is_float64_inputs_with_classes_in_int64_or_numbers_in_float64(made: Any) -> None:
     table = made.load()
     assert table.x.dtype == np.float64

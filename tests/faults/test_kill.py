@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from runner import train
-from runner.run import Part
+from runner.run import InMemory
 from runner.sampler.full import Full
 from runner.sampler.shuffle import Shuffle
 from runner.store import checkpoint
@@ -156,16 +156,24 @@ def test_a_run_killed_before_its_folder_appears_leaves_nothing_at_its_path(child
     assert not (tmp_path / "run").exists()
     assert child(argv=arguments, cwd=tmp_path, at=appears, how="after")["code"] == KILLED
     left = {path.name for path in (tmp_path / "run").iterdir()}
-    assert left == {".lock", "checkpoint", "config.yaml", "manifest.json", "metrics.csv", "summary.json", "timing.csv"}
+    assert left == {
+        ".lock",
+        "checkpoint",
+        "config.yaml",
+        "manifest.json",
+        "metrics.csv",
+        "summary.json",
+        "timing.csv",
+        "preprocess.npz",
+    }
 
 
 # The matrix product of a library takes another path for an operand at an odd address, and rounds differently there.
 @pytest.mark.parametrize("gathered", [21, 1 << 14])
 def test_a_resumed_epoch_has_its_batches_at_the_same_addresses_within_a_cache_line(
-    gathered: int, monkeypatch: pytest.MonkeyPatch
+    gathered: int,
 ) -> None:
-    monkeypatch.setattr(train, "GATHERED", gathered)
-    part = Part(torch.arange(150.0).reshape(50, 3), torch.arange(50))
+    part = InMemory(torch.arange(150.0).reshape(50, 3), torch.arange(50), at_once=gathered)
     for sampler in (Shuffle(batch_size=7), Full()):
         run: Any = SimpleNamespace(sampler=sampler, seed=0)
 

@@ -34,7 +34,9 @@ def test_the_full_gradient_is_that_of_the_mean_loss_however_it_is_put_together(a
     o.on(x, y)
     _, grad = o.value_and_grad(o.theta)
     # sums of six terms in another order: some roundings of 1e-16
-    assert o.norm_of_all(o.theta, x, y, at_a_time) == pytest.approx(grad.norm().item(), rel=1e-14)
+    assert o.norm_of_all(
+        o.theta, zip(torch.split(x, at_a_time), torch.split(y, at_a_time), strict=True), len(y)
+    ) == pytest.approx(grad.norm().item(), rel=1e-14)
 
 
 def test_measuring_the_full_gradient_changes_nothing_and_is_not_counted() -> None:
@@ -44,8 +46,8 @@ def test_measuring_the_full_gradient_changes_nothing_and_is_not_counted() -> Non
     o.on(x[:2], y[:2], stream(0, "noise"))
     value, grad = o.value_and_grad(o.theta)
     before, counts, elsewhere = o.theta.clone(), (o.counts.forward, o.counts.backward), torch.zeros_like(o.theta)
-    without_noise = o.norm_of_all(o.theta, x, y, 6)
-    assert o.norm_of_all(elsewhere, x, y, 6) != without_noise
+    without_noise = o.norm_of_all(o.theta, zip(torch.split(x, 6), torch.split(y, 6), strict=True), len(y))
+    assert o.norm_of_all(elsewhere, zip(torch.split(x, 6), torch.split(y, 6), strict=True), len(y)) != without_noise
     assert (o.counts.forward, o.counts.backward) == counts
     assert torch.equal(o.theta, before)
     assert o.module.training
@@ -70,5 +72,5 @@ def test_at_the_minimum_a_mini_batch_still_has_a_gradient_of_the_size_of_its_noi
     for rows in itertools.product(range(6), repeat=size):
         o.on(x[list(rows)], y[list(rows)])
         squares.append(o.value_and_grad(o.theta)[1].square().sum().item())
-    assert o.norm_of_all(o.theta, x, y, 6) < 1e-14
+    assert o.norm_of_all(o.theta, zip(torch.split(x, 6), torch.split(y, 6), strict=True), len(y)) < 1e-14
     assert math.sqrt(sum(squares) / len(squares)) == pytest.approx(math.sqrt(trace / size), rel=1e-12)
