@@ -126,7 +126,7 @@ REFUSED = {
         "did you mean epochs? leave out what has no part in the rate",
     ),
     "-m schedule=cosine": ("optrun schedule -m", "one schedule", "leave out -m"),
-    "lr=nan": ("lr=nan", "a number in (0, inf)", "give lr=... a finite number; the default is 0.001"),
+    "lr=nan": ("lr=nan", "a number in (0, 1e+30]", "give lr=... a finite number; the default is 0.001"),
 }
 
 
