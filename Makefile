@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export PIP_CONSTRAINT := .constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test check lint types bench clean
+.PHONY: help run sweep list test check lint types readme bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ lint: .venv/dev  ## style and formatting
 
 types: .venv/dev  ## static types
 	@$(BIN)/mypy
+
+readme: .venv/run  ## the table of choices in README.md, from the code
+	@$(BIN)/python -m runner.menu.readme README.md
 
 bench: .venv/dev  ## speed, as ratios against plain PyTorch
 	@$(BIN)/python -m tests.bench $(ARGS)

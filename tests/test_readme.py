@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.menu import readme
+
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
 
@@ -90,3 +92,15 @@ def test_make_fails_where_the_program_fails_and_shows_its_code(tmp_path: Path) -
 def test_the_files_that_the_readme_names_exist() -> None:
     for name in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (REPOSITORY / name).exists(), name
+
+
+def test_the_table_of_choices_is_that_of_the_code() -> None:
+    assert readme.written(README) == README, "make readme"
+
+
+def test_the_loop_of_the_readme_runs(folder: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "my_loop.py"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -9,6 +9,7 @@ importing the rooms, so it is there at once.
     text        paragraphs and columns in a given width
     pages       `optrun list`
     help        `optrun --help`
+    readme      the table in README.md
 """
 
 from __future__ import annotations
