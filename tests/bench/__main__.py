@@ -33,7 +33,7 @@ def main() -> None:
 def steps(quick: bool) -> None:
     rows: dict[str, list[Comparison]] = {"whole loop": [], "step alone": []}
     for contest in step.contests():
-        for kind, comparison in contest.compared(10 if quick else 60):
+        for kind, comparison in contest.compared(10 if quick else 30):
             rows[kind].append(comparison)
     captions = {
         "whole loop": (

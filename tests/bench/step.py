@@ -32,9 +32,13 @@ from runner.core.streams import stream
 from runner.dataset.digits import Digits
 from runner.init.kaiming_normal import KaimingNormal
 from runner.loss.cross_entropy import CrossEntropy
+from runner.optimizer.adagrad import Adagrad
 from runner.optimizer.adam import Adam
+from runner.optimizer.adamw import AdamW
 from runner.optimizer.base import Optimizer
 from runner.optimizer.momentum import Momentum
+from runner.optimizer.nesterov import Nesterov
+from runner.optimizer.rmsprop import RMSprop
 from runner.preprocess.standardize import Standardize
 from runner.probe.none import NoProbe
 from runner.regularizer.none import NoRegularizer
@@ -222,9 +226,20 @@ def contests() -> list[Contest]:
     plain_adam = Rival("torch.optim.Adam", adam, 0.65)
     fused_sgd = partial(Rival, "torch.optim.SGD(fused=True)", partial(sgd, fused=True))
     fused_adam = partial(Rival, "torch.optim.Adam(fused=True)", partial(adam, fused=True))
-    return [
+    promised = [
         Contest(small, Momentum(), 0.01, (plain_sgd, fused_sgd(None)), epochs=400),
         Contest(small, Adam(), 1e-3, (plain_adam, fused_adam(0.85)), epochs=400),
         Contest(large, Momentum(), 0.01, (fused_sgd(1.10),), epochs=60),
         Contest(large, Adam(), 1e-3, (fused_adam(1.10),), epochs=60),
     ]
+    # The others against the fastest that torch has for each: fused where there is a fused one, else foreach.
+    others: list[tuple[Optimizer, float, str, Callable[[Any], torch.optim.Optimizer]]] = [
+        (Adagrad(), 0.01, "Adagrad(fused=True)", partial(torch.optim.Adagrad, lr=0.01, fused=True)),
+        (RMSprop(), 1e-3, "RMSprop(foreach=True)", partial(torch.optim.RMSprop, lr=1e-3, foreach=True)),
+        (AdamW(), 1e-3, "AdamW(fused=True)", partial(torch.optim.AdamW, lr=1e-3, fused=True)),
+        (Nesterov(), 0.01, "SGD(nesterov=True, fused=True)", partial(sgd, nesterov=True, fused=True)),
+    ]
+    for rule, lr, name, make in others:
+        promised.append(Contest(small, rule, lr, (Rival(f"torch.optim.{name}", make, 1.00),), epochs=400))
+        promised.append(Contest(large, rule, lr, (Rival(f"torch.optim.{name}", make, 1.10),), epochs=60))
+    return promised
