@@ -22,6 +22,7 @@ FULL = os.environ.get("OPTRUN_FAULTS") == "full"  # every moment and every confi
 DEADLINE_S = 120.0  # for one process on a busy machine; reaching it is a hang
 
 SMALL = ("architecture.hidden=[16]", "stop=epochs")
+KEPT = ("theta", "buffers", "best_theta", "best_buffers", "memory", "step", "best_epoch", "noise_state")
 # What a resumed run must repeat: three kinds of memory, with and without numbers that are drawn in every step.
 CONFIGURATIONS = {
     f"{optimizer}{' with dropout' if dropout else ''}": (
@@ -32,6 +33,11 @@ CONFIGURATIONS = {
     )
     for optimizer in ("sgd", "momentum", "adam")
     for dropout in (0, 0.2)
+} | {
+    "schedule-free with batch norm": (
+        *("optimizer=schedule_free_adamw", "lr=0.01", "architecture/normalization=batch", "schedule=cyclic"),
+        *SMALL,
+    )
 }
 
 
@@ -125,9 +131,7 @@ def remains(folder: Path) -> dict[str, Any]:
         "metrics.csv": (folder / "metrics.csv").read_bytes(),
         "summary.json": summary,
         "temporary files": temporary(folder),
-        **{
-            name: bits(content[name]) for name in ("theta", "best_theta", "memory", "step", "best_epoch", "noise_state")
-        },
+        **{name: bits(content[name]) for name in KEPT},
     }
 
 
