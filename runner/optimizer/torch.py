@@ -62,23 +62,29 @@ class Torch(Optimizer):
         given = {"lr": lr} if "lr" in inspect.signature(self.cls).parameters else {}
         try:
             made: torch.optim.Optimizer = self.cls(parameters, **given, **self.converted())
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise self.refused(lr, error) from None
+        except Exception as error:  # of somebody else's class, which may raise anything
+            raise self.refused(lr, str(error)) from None
         return made
 
     def tried(self) -> Torch:
-        """This choice, after a step on four numbers: what cannot work with plain gradients is refused here."""
-        parameter = nn.Parameter(torch.ones(2, 2))
-        parameter.grad = torch.ones(2, 2)
-        live = self.make([parameter], lr=0.1)
+        """This choice, after a step on a matrix and a vector: refused where that fails, as with rules that want a
+        second derivative, a module or another optimizer, or where what it remembers does not fit into a checkpoint.
+        """
+        parameters = [nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))]
+        for parameter in parameters:
+            parameter.grad = torch.ones_like(parameter)
+        live = self.make(parameters, lr=0.1)
         try:
             live.step(lambda: torch.zeros(())) if self.asks else live.step()  # type: ignore[arg-type,return-value]
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise self.refused(0.1, error) from None
+            memory = live.state_dict()
+        except Exception as error:  # likewise
+            raise self.refused(0.1, str(error)) from None
+        if kind := unkept(memory):
+            raise self.refused(0.1, f"choose another: it remembers a {kind}, which a checkpoint does not hold")
         return self
 
-    def refused(self, lr: float, error: Exception) -> ConfigError:
-        return ConfigError("optimizer", self.named(lr), allowed=f"what {self.cls.__name__} takes", do=str(error))
+    def refused(self, lr: float, why: str) -> ConfigError:
+        return ConfigError("optimizer", self.named(lr), allowed=f"what {self.cls.__name__} takes", do=why)
 
     @property
     def asks(self) -> bool:
@@ -156,3 +162,21 @@ class Torch(Optimizer):
             if isinstance(index, int):  # of one parameter; what belongs to all of them has a name and is not cast
                 state["torch"].state[state["parameters"][index]].update(memory)
         return state
+
+
+def unkept(tree: Any) -> str:
+    """The kind of the first thing in a state that is no number, text, tensor, list or dictionary; empty if all are.
+
+    >>> unkept({0: [1.0, None, torch.zeros(2)]}), unkept({"a": {("b", 1): 2}}), unkept([torch.float32])
+    ('', 'tuple as a key', 'dtype')
+    """
+    match tree:
+        case None | bool() | int() | float() | str() | Tensor():
+            return ""
+        case dict():
+            keys = next((f"{type(key).__name__} as a key" for key in tree if not isinstance(key, int | str)), "")
+            return keys or next(filter(None, map(unkept, tree.values())), "")
+        case list() | tuple():
+            return next(filter(None, map(unkept, tree)), "")
+        case _:
+            return type(tree).__name__

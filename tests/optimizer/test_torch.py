@@ -264,3 +264,36 @@ def test_an_optimizer_with_two_modes_is_judged_in_one_and_trains_in_the_other_un
     assert torch.equal(rule.eval_theta(theta, state), kept / 3)
     assert torch.equal(theta, kept)
     assert Torch(cls=Bare).eval_theta(theta, {}) is theta
+
+
+class Hoarder(torch.optim.SGD):
+    """Remembers a dtype, as some optimizers do."""
+
+    def step(self, closure: Any = None) -> None:
+        super().step(closure)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self.state[parameter]["dtype"] = parameter.dtype
+
+
+class Square(torch.optim.SGD):
+    """Works on matrices only, and says so with an error of its own."""
+
+    def step(self, closure: Any = None) -> None:
+        if any(parameter.ndim < 2 for group in self.param_groups for parameter in group["params"]):
+            raise ArithmeticError("matrices only")
+        super().step(closure)
+
+
+@pytest.mark.parametrize(
+    ("cls", "why"),
+    [
+        (Hoarder, "choose another: it remembers a dtype, which a checkpoint does not hold"),
+        (Square, "matrices only"),
+    ],
+)
+def test_a_class_that_cannot_work_here_is_refused_before_training_in_its_own_words(cls: type[Any], why: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Torch(cls=cls).tried()
+    assert error.value.refusal.do == why
+    assert error.value.refusal.allowed == f"what {cls.__name__} takes"
