@@ -63,7 +63,7 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(name: str, tmp_
         process.kill()
         assert killed_after(60, process).code in (0, KILLED)
     assert rows(cut) > 0
-    assert len(commits(cut)) == 2
+    assert len(commits(cut)) in (2, 3), "three where the kill came between the newest and the removal of the oldest"
 
     done = ran("resume", cut, cwd=tmp_path, script=OFTEN)
     assert (done.code, done.err) == (0, "")
