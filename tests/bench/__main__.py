@@ -7,6 +7,7 @@ Prints three tables and fails nobody: on a busy machine a timing is no verdict. 
 from __future__ import annotations
 
 import argparse
+import gc
 import time
 
 import torch
@@ -47,4 +48,5 @@ def steps(quick: bool) -> None:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(100_000, 50, 50)  # as in `runner.cli.command`, for both sides
     main()
