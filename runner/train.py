@@ -58,6 +58,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
     """
     start = m.theta.clone()
     at = State.restored(run, m, folder.restored) if folder.restored else State.fresh(run, m)
+    folder.expect(at.size)
     rows, steps, limit = folder.rows, run.sampler.batches(len(m.train)), run.limit
     verdict, diverged = judgement(run, rows, folder.elapsed_s)
     with Signals() as signals:
@@ -191,6 +192,18 @@ def moved(tree: Any, device: torch.device) -> Any:
             return tree
 
 
+def tensors(tree: Any) -> Iterator[Tensor]:
+    """The tensors in a tree of lists and dictionaries."""
+    match tree:
+        case Tensor():
+            yield tree
+        case dict():
+            yield from tensors(list(tree.values()))
+        case list() | tuple():
+            for item in tree:
+                yield from tensors(item)
+
+
 @dataclass
 class Tally:
     """Sums over the epoch in progress. Training metrics are taken of many outputs at once, to save small operations."""
@@ -287,6 +300,11 @@ class State:
             "tally": vars(self.tally),
             "noise_state": noise.get_state() if noise else None,
         }
+
+    @property
+    def size(self) -> int:
+        """The bytes of its tensors, about what a commit writes."""
+        return sum(tensor.nbytes for tensor in tensors(vars(self)))
 
     def noise(self, run: Run, m: Material, epoch: int) -> torch.Generator:
         """The stream of this epoch's noise, where a commit in the middle of the epoch left it."""

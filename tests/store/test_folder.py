@@ -438,6 +438,10 @@ def test_a_commit_is_due_after_a_second_or_many_times_its_own_cost(
     monkeypatch.setattr(store.checkpoint, "write", costly)
     with claimed(tmp_path / "run") as run:
         assert run.due_at() == 1001
+        run.expect(1000)
+        assert run.due_at() == 1001
+        run.expect(18_000_000)  # 0.06 s
+        assert run.due_at() == pytest.approx(1006)
         run.commit({})
         assert run.due_at() == 1001
         cost[0] = 3
