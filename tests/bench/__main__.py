@@ -1,7 +1,7 @@
 """How fast one run is, as ratios: `make bench`, or `make bench ARGS=--quick`, or `python -m tests.bench --only step`.
 
-Prints three tables and fails nobody: on a busy machine a timing is no verdict. Takes three and a half minutes, with
---quick about one.
+Prints three tables and fails nobody: on a busy machine a timing is no verdict. Takes twelve minutes, with
+--quick about seven.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-LEAST = 3  # turns, however short the time
+LEAST = 5  # turns, however short the time
 
 Timed = Callable[[], float]  # one turn: seconds for each unit of work
 
 
 def in_turns(sides: dict[str, Timed], seconds: float) -> dict[str, list[float]]:
-    """The times of every side: one turn each to warm up, which is not counted, then as many as fit; three at least."""
+    """The times of every side: one turn each to warm up, which is not counted, then as many as fit; five at least."""
     end = time.monotonic() + seconds
     for timed in sides.values():
         timed()
