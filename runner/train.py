@@ -86,17 +86,29 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
             judged = run.optimizer.eval_theta(m.theta, at.memory)
             m.objective.refit(judged, Inputs(m.train, EVALUATED))
             row = at.row(epoch, evaluate(run.loss, m.objective, judged, m.validation), run.loss, bad)
-            if run.stop.full_gradient_every:
-                row |= {FULL_GRADIENT: full_gradient(run, m, judged, epoch)}
-            row |= zip(run.regularizer.columns, run.regularizer.measure(judged, m.layout), strict=True)
-            if run.probe.columns:
-                seen = Observation(judged.clone(), start, m.layout)
-                row |= zip(run.probe.columns, run.probe.measure(seen), strict=True)
+            row |= measured(run, m, judged, start, epoch)
             folder.append(row, time.monotonic() - begun, at.tally.examples)
             watcher.row(row)
             at.close_epoch(row, judged)
             verdict, diverged = judgement(run, rows, folder.elapsed_s)
         commit(folder, at, None, run)
+    return concluded(run, m, at, verdict, diverged)
+
+
+def measured(run: Run, m: Material, judged: Tensor, start: Tensor, epoch: int) -> Row:
+    """What the other rooms add to the row of an epoch: the stop rule's full gradient, the penalty, the probe."""
+    row: Row = {}
+    if run.stop.full_gradient_every:
+        row |= {FULL_GRADIENT: full_gradient(run, m, judged, epoch)}
+    row |= zip(run.regularizer.columns, run.regularizer.measure(judged, m.layout), strict=True)
+    if run.probe.columns:
+        seen = Observation(judged.clone(), start, m.layout)
+        row |= zip(run.probe.columns, run.probe.measure(seen), strict=True)
+    return row
+
+
+def concluded(run: Run, m: Material, at: State, verdict: str, diverged: bool) -> Ending:
+    """How it ended, with the test result of the best epoch."""
     test = {}
     if at.best_epoch and len(m.test):
         test = evaluate(run.loss, m.objective, at.best_theta, m.test, at.best_buffers)

@@ -16,7 +16,9 @@ Scaling = Literal["inverted", "test"]
 
 
 class Noisy(nn.Module, ABC):
-    """A layer whose noise is drawn before the forward pass and stays until the next draw."""
+    """A layer whose noise, `mask [B, ...]` or None, is drawn before the forward pass and stays until the next draw."""
+
+    mask: Tensor | None
 
     @abstractmethod
     def draw(self, batch: int, stream: torch.Generator | None, like: Tensor) -> None:

@@ -36,6 +36,7 @@ from runner.core.theta import Layout
 from runner.linalg.vector import Scalar, add_product_, add_quotient_, larger, sqrt
 
 State = dict[str, Any]
+Asks = Literal["here", "elsewhere", "freely"]
 BLOCK = 1 << 17  # elements; with half of it Adam takes 10 percent longer: a call costs 1 us, whatever the cache saves
 
 
@@ -54,6 +55,21 @@ class Optimizer(Choice, ABC):
     """A rule that changes theta."""
 
     separable: ClassVar[bool] = False  # whether each part of theta moves by its own gradient at theta alone
+
+    @property
+    def gradients(self) -> Asks:
+        """What a step asks the objective for, whatever the answers are.
+
+        here       the gradient at theta, once
+        elsewhere  gradients, as many in every step, also at other points; `theta` may be rows `[K, P]`
+        freely     anything
+        """
+        return "freely"
+
+    @property
+    def rates_in_rows(self) -> bool:
+        """Whether theta may be rows `[K, P]`, with a column `[K, 1]` of learning rates."""
+        return False
 
     @abstractmethod
     def start(self, theta: Tensor, layout: Layout) -> State:
@@ -92,8 +108,14 @@ class Elementwise(Optimizer):
     """
 
     separable: ClassVar[bool] = True
+    gradients: ClassVar[Asks] = "here"
     memory: ClassVar[tuple[str, ...]] = ()  # the names of the vectors it keeps, each 0 at first
     numbers: ClassVar[tuple[str, ...]] = ()  # the names of the numbers it keeps, each 0 at first
+
+    @property
+    def rates_in_rows(self) -> bool:
+        """Unless numbers are kept that depend on the rate: a float for one run, which would have to be a column."""
+        return not self.numbers
 
     @abstractmethod
     def update(self, theta: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
@@ -135,6 +157,15 @@ class Wrapper(Optimizer):
     """
 
     inner: Optimizer
+
+    @property
+    def gradients(self) -> Asks:
+        """What the inner rule asks."""
+        return self.inner.gradients
+
+    @property
+    def rates_in_rows(self) -> bool:
+        return self.inner.rates_in_rows
 
     def start(self, theta: Tensor, layout: Layout) -> State:
         return {"inner": self.inner.start(theta, layout)}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from runner.core.check import Below1, Count, NonNegative, Positive
 from runner.core.theta import Layout
 from runner.linalg.newton_schulz import orthogonalized
 from runner.linalg.vector import add_scaled_
-from runner.optimizer.base import Asked, Optimizer, State, adam_step_, moments
+from runner.optimizer.base import Asked, Asks, Optimizer, State, adam_step_, moments
 
 
 @final
@@ -42,6 +42,8 @@ class Muon(Optimizer):
     Here: Jordan leaves the first and the last matrix to AdamW as well; here every matrix is orthogonalized. torch's
     class takes matrices alone, works out U V^T in bfloat16 and has scale "original" unless told otherwise.
     """
+
+    gradients: ClassVar[Asks] = "here"
 
     mu: Below1 = 0.95
     nesterov: bool = True

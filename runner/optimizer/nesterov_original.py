@@ -7,7 +7,7 @@ from torch import Tensor
 
 from runner.core.check import Below1
 from runner.linalg.vector import add_scaled_
-from runner.optimizer.base import Asked, Elementwise, State
+from runner.optimizer.base import Asked, Asks, Elementwise, State
 
 
 @final
@@ -31,6 +31,7 @@ class NesterovOriginal(Elementwise):
     which theta is the look-ahead point.
     """
 
+    gradients: ClassVar[Asks] = "elsewhere"
     separable: ClassVar[bool] = False  # the point ahead is one of all parameters
     memory: ClassVar[tuple[str, ...]] = ("p",)  # the previous step
 

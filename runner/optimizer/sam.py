@@ -7,7 +7,7 @@ from torch import Tensor
 
 from runner.core.check import Positive
 from runner.linalg.vector import norm
-from runner.optimizer.base import Asked, State, Wrapper
+from runner.optimizer.base import Asked, Asks, State, Wrapper
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class SAM(Wrapper):
     """
 
     rho: Positive = 0.05
+
+    @property
+    def gradients(self) -> Asks:
+        return "elsewhere" if self.inner.gradients == "here" else "freely"
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
         _, g = objective.value_and_grad(theta)

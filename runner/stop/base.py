@@ -48,6 +48,11 @@ class Stop(Choice, ABC):
         return None
 
     @property
+    def timed(self) -> bool:
+        """Whether it goes by the seconds of training, which runs side by side would share."""
+        return False
+
+    @property
     def watched(self) -> Mapping[str, tuple[str, Direction | None]]:
         """Argument -> (the column that it names, the direction that is taken for better); checked before training."""
         return {}
@@ -66,6 +71,10 @@ class Combined(Stop, ABC):
     """
 
     rules: dict[str, Stop] = field(default_factory=dict)
+
+    @property
+    def timed(self) -> bool:
+        return any(rule.timed for rule in self.rules.values())
 
     @property
     def watched(self) -> Mapping[str, tuple[str, Direction | None]]:

@@ -31,6 +31,10 @@ class Seconds(Stop):
 
     seconds: Positive = 60.0
 
+    @property
+    def timed(self) -> bool:
+        return True
+
     def verdict(self, rows: Sequence[Row], elapsed_s: float = 0.0) -> str | None:
         done = self.due(0, elapsed_s)
         return f"reached the limit of {counted(self.seconds, 'second')} of training" if done else None

@@ -1,0 +1,268 @@
+"""K losses as functions of K rows of parameters, in one program: for K runs what `core/objective.py` is for one.
+
+    rows.on(x, y, noises)          a mini-batch for every row, and the noise that goes with it
+    rows.value_and_grad(theta)     L_k(theta_k) `[K]` and dL_k/dtheta_k `[K, P]`
+
+The network is called once, mapped over the rows: a product of matrices becomes a batched one, any other operation runs
+over K times as many numbers. The sum of the K losses is differentiated; since none depends on another's parameters, its
+gradient is all of theirs.
+
+A row never sees the others: it gives the same bits beside any neighbours, as long as there is one (kernels for a single
+row may sum in another order, so whoever has one row gives it twice). Against the objective of a run alone the kernels
+differ, and the numbers agree up to rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from runner.core.moments import Moments
+from runner.core.noise import Noisy
+from runner.core.objective import ENGINE, Objective
+
+
+class Judge(Protocol):
+    """A loss."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        """The mean over the batch, `[]`."""
+
+    def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Every metric as a mean over the batch, `[]`."""
+
+
+class RowsDiverged(Exception):
+    """Some rows have a loss or a gradient that is not finite, found before anything was updated.
+
+    found: number of the row -> (loss, norm of the gradient)
+    """
+
+    def __init__(self, found: dict[int, tuple[float, float]]) -> None:
+        super().__init__(f"rows {sorted(found)} diverged")
+        self.found = found
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Something that several rows share, and their numbers."""
+
+    what: Any
+    numbers: list[int] = field(default_factory=list)
+
+    def of(self, vector: Tensor) -> Tensor:
+        """Their rows of `vector [K, ...]`."""
+        return vector if len(self.numbers) == vector.shape[0] else vector[self.numbers]
+
+
+def alike(things: Sequence[Any]) -> list[Alike]:
+    """Equal things with the numbers of the rows that have them.
+
+    >>> [(each.what, each.numbers) for each in alike(["a", "b", "a"])]
+    [('a', [0, 2]), ('b', [1])]
+    """
+    found: list[Alike] = []
+    for number, thing in enumerate(things):
+        known = next((each for each in found if each.what == thing), None)
+        if known is None:
+            found.append(known := Alike(thing))
+        known.numbers.append(number)
+    return found
+
+
+class Mapped:
+    """A loss that takes rows: scores `[k, B, d_out]` with targets `[k, B]`."""
+
+    def __init__(self, loss: Judge) -> None:
+        self.value: Callable[[Tensor, Tensor], Tensor] = torch.func.vmap(loss.value)
+        self.measure: Callable[[Tensor, Tensor], dict[str, Tensor]] = torch.func.vmap(loss.measure)
+
+
+def twice(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """One row as two."""
+    return [torch.cat([tensor, tensor]) for tensor in tensors]
+
+
+def put_together(kinds: Sequence[Alike], parts: Sequence[Tensor]) -> Tensor:
+    """The rows of several kinds, `[k, ...]` each, in the order of their numbers: `[K, ...]`."""
+    if len(kinds) == 1:
+        return parts[0]
+    numbers = [number for each in kinds for number in each.numbers]
+    return torch.cat(list(parts))[sorted(range(len(numbers)), key=numbers.__getitem__)]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the forward pass of a module looks for tensors, as (table, key); they can be exchanged for a while."""
+
+    places: Sequence[tuple[dict[str, Any], str]]
+
+    @classmethod
+    def of(cls, module: nn.Module, names: Iterable[str], kind: str) -> Places:
+        """Those of its parameters or buffers of these names; `kind` is where a module keeps them."""
+        owners = dict(module.named_modules())
+        return cls([(vars(owners[name.rpartition(".")[0]])[kind], name.rpartition(".")[2]) for name in names])
+
+    @contextmanager
+    def holding(self, tensors: Sequence[Tensor]) -> Iterator[None]:
+        """Within, the module works with these tensors."""
+        before = [place[name] for place, name in self.places]
+        for (place, name), tensor in zip(self.places, tensors, strict=True):
+            place[name] = tensor
+        try:
+            yield
+        finally:
+            for (place, name), tensor in zip(self.places, before, strict=True):
+                place[name] = tensor
+
+
+class Rows:
+    """The objectives of K runs whose networks differ in numbers alone.
+
+    buffers  what the modules keep beside theta, by name, `[K, ...]`
+    first    of the first gradient on this mini-batch: the mean losses `[K]`, the norms of the gradients `[K]`
+    output   its scores, `[K, B, d_out]`, detached
+    """
+
+    def __init__(self, objectives: Sequence[Objective], losses: Sequence[Judge]) -> None:
+        self.objectives, self.losses = list(objectives), list(losses)
+        one = self.objectives[0]
+        self.module, self.layout = one.module, one.layout
+        self.buffers = {name: torch.stack([each.buffers[name] for each in objectives]) for name in one.buffers}
+        self.x = self.y = self.output = one.theta.new_empty(0)
+        self.first = (self.output, self.output)
+        self._parameters = Places.of(self.module, [slot.name for slot in self.layout.slots], "_parameters")
+        self._kept = Places.of(self.module, self.buffers, "_buffers")
+        self._noisy = [[part for part in each.module.modules() if isinstance(part, Noisy)] for each in objectives]
+        self._moments = [part for part in self.module.modules() if isinstance(part, Moments)]
+        self._layers: list[int] = []  # which of the noisy layers have noise, and it: [K, B, ...] each
+        self._masks: list[Tensor] = []
+        self._fresh = True
+        self._mapped = torch.func.vmap(self._network)
+        self._by_loss = [Alike(Mapped(each.what), each.numbers) for each in alike(self.losses)]
+        self._penalties = [each for each in alike([each.penalty for each in objectives]) if each.what is not None]
+
+    def __len__(self) -> int:
+        return len(self.objectives)
+
+    def of(self, numbers: Sequence[int]) -> Rows:
+        """The same for some of the rows, with their mini-batches and the noise of these."""
+        chosen = list(numbers)
+        kept = Rows([self.objectives[k] for k in chosen], [self.losses[k] for k in chosen])
+        kept.buffers = {name: buffer[chosen] for name, buffer in self.buffers.items()}
+        if len(self.x):
+            kept.x, kept.y = self.x[chosen], self.y[chosen]
+        kept._layers, kept._masks = self._layers, [mask[chosen] for mask in self._masks]
+        if not self._fresh:
+            kept._fresh, kept.output = False, self.output[chosen]
+            kept.first = (self.first[0][chosen], self.first[1][chosen])
+        return kept
+
+    def on(self, x: Tensor, y: Tensor, noises: Sequence[torch.Generator | None]) -> None:
+        """Take `x [K, B, ...]` and `y [K, B]` as the mini-batches and draw the noise of each row from its stream."""
+        self.x, self.y = x, y
+        self._fresh = True
+        if self._noisy[0]:
+            for parts, objective, noise in zip(self._noisy, self.objectives, noises, strict=True):
+                for part in parts:
+                    part.draw(x.shape[1], noise, objective.theta)
+            drawn = [[part.mask for part in layer] for layer in zip(*self._noisy, strict=True)]
+            self._layers = [number for number, masks in enumerate(drawn) if masks[0] is not None]
+            self._masks = [torch.stack([mask for mask in drawn[number] if mask is not None]) for number in self._layers]
+
+    def value_and_grad(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """L_k(theta_k) `[K]` and its gradients `[K, P]`.
+
+        Raises `RowsDiverged` where one of them is not finite.
+        """
+        parameters = [view.detach().requires_grad_() for view in self.layout.views(theta)]
+        with torch.enable_grad():
+            output = self._outputs(parameters, self._masks, self.x)
+            losses = self._losses(output, self.y)
+        gradients = ENGINE.run_backward(
+            (losses,), (torch.ones_like(losses),), keep_graph=False, create_graph=False, inputs=tuple(parameters),
+            allow_unreachable=False, accumulate_grad=False,
+        )  # fmt: skip
+        g = torch.empty_like(theta)
+        torch._foreach_copy_(self.layout.views(g), gradients)
+        means = values = losses.detach()
+        if self.objectives[0].summed:
+            values = values * self.y.shape[1]
+            g *= self.y.shape[1]
+        for each in self._penalties:
+            penalty, gradient = each.what.value_and_grad(each.of(theta), self.layout)
+            rows = torch.tensor(each.numbers, device=g.device)
+            values = values.index_add(0, rows, penalty)
+            g.index_add_(0, rows, gradient)
+        norms = torch.linalg.vector_norm(g, dim=-1)
+        self._refuse_infinite(means, values, norms)
+        if self._fresh:
+            self._fresh, self.first, self.output = False, (means, norms), output.detach()
+            with self._kept.holding(list(self.buffers.values())):
+                for part in self._moments:
+                    part.keep()
+        return values, g
+
+    def _refuse_infinite(self, means: Tensor, values: Tensor, norms: Tensor) -> None:
+        if (values + norms).isfinite().all():  # two infinities of one sign at worst: a NaN or an infinity stays one
+            return
+        found = {}
+        for row, (mean, value, norm) in enumerate(zip(means.tolist(), values.tolist(), norms.tolist(), strict=True)):
+            if not (math.isfinite(value) and math.isfinite(norm)):
+                found[row] = (mean if math.isfinite(value) else value, norm)
+        if found:
+            raise RowsDiverged(found)
+
+    def _outputs(self, parameters: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor) -> Tensor:
+        """The scores `[K, B, d_out]` of `x [K, B, ...]`."""
+        buffers = list(self.buffers.values())
+        if len(self) > 1:
+            return self._mapped(parameters, buffers, masks, x)
+        changed = twice(buffers)
+        output = self._mapped(twice(parameters), changed, twice(masks), *twice([x]))
+        for buffer, pair in zip(buffers, changed, strict=True):
+            buffer.copy_(pair[:1])
+        return output[:1]
+
+    def _network(
+        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor
+    ) -> Tensor:
+        """The forward pass of one row."""
+        noise = Places([(vars(self._noisy[0][number]), "mask") for number in self._layers[: len(masks)]])
+        with self._parameters.holding(parameters), self._kept.holding(buffers), noise.holding(masks):
+            output: Tensor = self.module.forward(x)
+        return output
+
+    def _losses(self, output: Tensor, y: Tensor) -> Tensor:
+        return put_together(self._by_loss, [each.what.value(each.of(output), each.of(y)) for each in self._by_loss])
+
+    def measure(self, output: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Every metric of scores `[K, n, d_out]` and targets `[K, n]`, `[K]`."""
+        found = [each.what.measure(each.of(output), each.of(y)) for each in self._by_loss]
+        return {name: put_together(self._by_loss, [each[name] for each in found]) for name in found[0]}
+
+    def judge(self, output: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """The loss and every metric."""
+        return {"loss": self._losses(output, y), **self.measure(output, y)}
+
+    @contextmanager
+    def evaluation(self, theta: Tensor) -> Iterator[Callable[[Tensor], Tensor]]:
+        """The networks at `theta [K, P]` as in use. Yields x `[B, ...]` -> outputs `[K, B, d_out]`."""
+        was_training = self.module.training
+        self.module.eval()
+        parameters = self.layout.views(theta)
+
+        def network(x: Tensor) -> Tensor:
+            return self._outputs(parameters, [], x.expand(len(self), *x.shape))
+
+        try:
+            with torch.no_grad():
+                yield network
+        finally:
+            self.module.train(was_training)
