@@ -5,7 +5,8 @@ A file imports only from a lower floor, or from its own room's `base.py`:
     8  cli                      Hydra in, exit code out
     7  sweep                    many runs as one thing
     6  job preview              one run, from its configuration to its pictures; a schedule without one
-    5  build plot screen menu   names to objects; rows to pictures and lines; the code to help pages
+    5  lanes build plot screen menu
+                                runs side by side; names to objects; rows to pictures and lines; code to help pages
     4  train store              the one loop; the run folder
     3  run                      a frozen record of all choices
     2  dataset preprocess sampler architecture init loss regularizer optimizer schedule stop probe
