@@ -31,8 +31,8 @@ from runner.core.objective import ENGINE, Objective
 class Judge(Protocol):
     """A loss."""
 
-    def value(self, output: Tensor, target: Tensor) -> Tensor:
-        """The mean over the batch, `[]`."""
+    def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The means over K batches, `[K]`."""
 
     def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Every metric as a mean over the batch, `[]`."""
@@ -76,12 +76,9 @@ def alike(things: Sequence[Any]) -> list[Alike]:
     return found
 
 
-class Mapped:
-    """A loss that takes rows: scores `[k, B, d_out]` with targets `[k, B]`."""
-
-    def __init__(self, loss: Judge) -> None:
-        self.value: Callable[[Tensor, Tensor], Tensor] = torch.func.vmap(loss.value)
-        self.measure: Callable[[Tensor, Tensor], dict[str, Tensor]] = torch.func.vmap(loss.measure)
+def mapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors as one of rows of such tensors."""
+    return torch.func.vmap(function)
 
 
 def twice(tensors: Iterable[Tensor]) -> list[Tensor]:
@@ -144,8 +141,8 @@ class Rows:
         self._layers: list[int] = []  # which of the noisy layers have noise, and it: [K, B, ...] each
         self._masks: list[Tensor] = []
         self._fresh = True
-        self._mapped = torch.func.vmap(self._network)
-        self._by_loss = [Alike(Mapped(each.what), each.numbers) for each in alike(self.losses)]
+        self._mapped = mapped(self._network)
+        self._by_loss = alike(self.losses)
         self._penalties = [each for each in alike([each.penalty for each in objectives]) if each.what is not None]
 
     def __len__(self) -> int:
@@ -222,8 +219,10 @@ class Rows:
     def _outputs(self, parameters: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor) -> Tensor:
         """The scores `[K, B, d_out]` of `x [K, B, ...]`."""
         buffers = list(self.buffers.values())
+        output: Tensor
         if len(self) > 1:
-            return self._mapped(parameters, buffers, masks, x)
+            output = self._mapped(parameters, buffers, masks, x)
+            return output
         changed = twice(buffers)
         output = self._mapped(twice(parameters), changed, twice(masks), *twice([x]))
         for buffer, pair in zip(buffers, changed, strict=True):
@@ -240,11 +239,11 @@ class Rows:
         return output
 
     def _losses(self, output: Tensor, y: Tensor) -> Tensor:
-        return put_together(self._by_loss, [each.what.value(each.of(output), each.of(y)) for each in self._by_loss])
+        return put_together(self._by_loss, [each.what.values(each.of(output), each.of(y)) for each in self._by_loss])
 
     def measure(self, output: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Every metric of scores `[K, n, d_out]` and targets `[K, n]`, `[K]`."""
-        found = [each.what.measure(each.of(output), each.of(y)) for each in self._by_loss]
+        found = [mapped(each.what.measure)(each.of(output), each.of(y)) for each in self._by_loss]
         return {name: put_together(self._by_loss, [each[name] for each in found]) for name in found[0]}
 
     def judge(self, output: Tensor, y: Tensor) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from runner.core.check import Below1, Choice, Range
 from runner.core.errors import ConfigError
+from runner.core.rows import mapped
 
 Direction = Literal["max", "min"]
 Reduction = Literal["mean", "sum"]
@@ -53,6 +54,11 @@ class Loss(Choice, ABC):
     @abstractmethod
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """The mean over the batch, `[]`."""
+
+    def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """`value` of K batches, `[K]`, for outputs `[K, B, d_out]` and targets `[K, B]`."""
+        found: Tensor = mapped(self.value)(outputs, targets)
+        return found
 
     @abstractmethod
     def outputs(self, classes: int | None) -> int:
