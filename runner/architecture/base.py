@@ -14,7 +14,7 @@ arguments stay as they are.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -39,6 +39,23 @@ class Architecture(Choice, ABC):
 
     def project(self, theta: Tensor) -> None:
         """Move `theta [P]` in place to where it is allowed to be, after a step; by default that is everywhere."""
+
+    @property
+    def program(self) -> Architecture:
+        """The recipe that stands for all whose networks can share a program: they differ in what is drawn outside."""
+        return self
+
+
+class WithDropout(Architecture):
+    """A recipe whose units are left out at random."""
+
+    dropout: float
+    dropout_scaling: Scaling
+
+    @property
+    def program(self) -> Architecture:
+        # Inverted, the rate stands in the masks alone; otherwise the network in use multiplies by it.
+        return replace(self, **{"dropout": 0.5}) if self.dropout and self.dropout_scaling == "inverted" else self
 
 
 def examine(module: nn.Module, x: Tensor, outputs: int, of_classes: bool = True) -> None:

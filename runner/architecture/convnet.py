@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from runner.architecture.activation.base import Activation
 from runner.architecture.activation.relu import ReLU
-from runner.architecture.base import Architecture, Scaling
+from runner.architecture.base import Scaling, WithDropout
 from runner.architecture.dense import Perceptron
 from runner.architecture.image import as_images, image
 from runner.architecture.normalization.base import Normalization
@@ -20,7 +20,7 @@ from runner.core.noise import Dropout
 
 @final
 @dataclass(frozen=True)
-class ConvNet(Architecture):
+class ConvNet(WithDropout):
     """A small convolutional network after LeNet: stages of convolution and pooling, then an MLP.
 
         h_0 = x;  h_l = dropout(pool(sigma(norm(K_l * h_{l-1} + b_l)))),  l = 1 .. L;  output = mlp(h_L)

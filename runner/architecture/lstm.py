@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.architecture.base import Architecture, Scaling
+from runner.architecture.base import Scaling, WithDropout
 from runner.architecture.image import as_rows, rows
 from runner.core.check import Below1, Count
 from runner.core.noise import Dropout
@@ -15,7 +15,7 @@ from runner.core.noise import Dropout
 
 @final
 @dataclass(frozen=True)
-class LSTM(Architecture):
+class LSTM(WithDropout):
     """A recurrent network with a memory that gates protect; it reads an image row by row.
 
         (i, f, g, o) = W x_t + b + U h_{t-1}

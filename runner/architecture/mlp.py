@@ -8,7 +8,7 @@ from torch import nn
 
 from runner.architecture.activation.base import Activation
 from runner.architecture.activation.relu import ReLU
-from runner.architecture.base import Architecture, Map, Scaling
+from runner.architecture.base import Map, Scaling, WithDropout
 from runner.architecture.dense import Perceptron
 from runner.architecture.normalization.base import Normalization
 from runner.architecture.normalization.none import NoNormalization
@@ -17,7 +17,7 @@ from runner.core.check import Below1, Count
 
 @final
 @dataclass(frozen=True)
-class MLP(Architecture):
+class MLP(WithDropout):
     """A multilayer perceptron: affine maps with an activation between them.
 
         h_0 = x;  h_l = dropout(sigma(norm(W_l h_{l-1} + b_l))),  l = 1 .. L;  output = W_{L+1} h_L + b_{L+1}

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from runner.architecture.activation.base import Activation
 from runner.architecture.activation.relu import ReLU
-from runner.architecture.base import Architecture, Scaling
+from runner.architecture.base import Scaling, WithDropout
 from runner.architecture.image import as_images, image
 from runner.architecture.normalization.base import Normalization
 from runner.architecture.normalization.batch import Batch
@@ -18,7 +18,7 @@ from runner.core.noise import Dropout
 
 @final
 @dataclass(frozen=True)
-class ResNet(Architecture):
+class ResNet(WithDropout):
     """A small residual network for images of 8x8 to 32x32: each block learns what to add to its input.
 
         h_0 = sigma(norm(K_0 * x))

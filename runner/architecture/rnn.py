@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from runner.architecture.activation.base import Activation
 from runner.architecture.activation.tanh import Tanh
-from runner.architecture.base import Architecture, Scaling
+from runner.architecture.base import Scaling, WithDropout
 from runner.architecture.image import as_rows, rows
 from runner.architecture.normalization.base import Normalization
 from runner.architecture.normalization.none import NoNormalization
@@ -19,7 +19,7 @@ from runner.core.noise import Dropout
 
 @final
 @dataclass(frozen=True)
-class RNN(Architecture):
+class RNN(WithDropout):
     """A recurrent network that reads an image row by row and scores what it remembers in the end.
 
         h_0 = 0;  h_t = sigma(norm(W x_t + b + U h_{t-1})),  t = 1 .. T;  output = V dropout(h_T) + c

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from runner.architecture.activation.base import Activation
 from runner.architecture.activation.gelu import GELU
-from runner.architecture.base import Architecture, Scaling
+from runner.architecture.base import Scaling, WithDropout
 from runner.architecture.image import as_images, as_rows, image, rows
 from runner.core.check import Below1, Count
 from runner.core.errors import ConfigError
@@ -17,7 +17,7 @@ from runner.core.noise import Dropout
 
 @final
 @dataclass(frozen=True)
-class Transformer(Architecture):
+class Transformer(WithDropout):
     """A small encoder: the rows or patches of an image look at each other, and their mean is scored.
 
         Z_0 = X E + e + P

@@ -38,6 +38,15 @@ class Judge(Protocol):
         """Every metric as a mean over the batch, `[]`."""
 
 
+class TakesRows(nn.Module):
+    """A module whose forward pass may also be given rows as they are, which saves the mapping.
+
+    takes_rows  whether this one can: parameters `[K, ...]`, x `[K, B, ...]` and noise `[K, B, ...]`
+    """
+
+    takes_rows = False
+
+
 class RowsDiverged(Exception):
     """Some rows have a loss or a gradient that is not finite, found before anything was updated.
 
@@ -141,7 +150,8 @@ class Rows:
         self._layers: list[int] = []  # which of the noisy layers have noise, and it: [K, B, ...] each
         self._masks: list[Tensor] = []
         self._fresh = True
-        self._mapped = mapped(self._network)
+        whole = isinstance(self.module, TakesRows) and self.module.takes_rows
+        self._mapped = self._network if whole else mapped(self._network)
         self._by_loss = alike(self.losses)
         self._penalties = [each for each in alike([each.penalty for each in objectives]) if each.what is not None]
 
@@ -232,7 +242,7 @@ class Rows:
     def _network(
         self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor
     ) -> Tensor:
-        """The forward pass of one row."""
+        """The forward pass of one row, or of rows."""
         noise = Places([(vars(self._noisy[0][number]), "mask") for number in self._layers[: len(masks)]])
         with self._parameters.holding(parameters), self._kept.holding(buffers), noise.holding(masks):
             output: Tensor = self.module.forward(x)
