@@ -14,7 +14,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import json
 import pkgutil
+from functools import lru_cache
 from typing import Any, get_args
 
 import torch
@@ -63,14 +65,18 @@ TORCH = ("torch.optim", "pytorch_optimizer")
 
 def from_hydra(config: DictConfig, plugins: tuple[str, ...] = ()) -> Run:
     """The run that a composed configuration describes."""
+    return run(plain(config), plugins)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain values, every interpolation resolved."""
     try:
-        plain = OmegaConf.to_container(config, resolve=True)
+        return mapping(OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
         message, _, _ = str(error).partition("\n")
         raise ConfigError(
             str(error.full_key or ""), "", allowed="a value, or ${key} of a key that exists", do=message
         ) from None
-    return run(mapping(plain), plugins)
 
 
 def from_yaml(text: str, plugins: tuple[str, ...] = ()) -> Run:
@@ -78,16 +84,22 @@ def from_yaml(text: str, plugins: tuple[str, ...] = ()) -> Run:
     return run(SINCE | mapping(OmegaConf.to_container(OmegaConf.create(text), resolve=False)), plugins)
 
 
-def mapping(plain: Any) -> dict[str, Any]:
+def mapping(given: Any) -> dict[str, Any]:
     """A configuration as a dictionary; refuses a yaml that holds anything else."""
-    if not isinstance(plain, dict):
-        raise ConfigError("config.yaml", plain, allowed="a mapping {key: value}", do="name another folder or file")
-    return {str(key): value for key, value in plain.items()}
+    if not isinstance(given, dict):
+        raise ConfigError("config.yaml", given, allowed="a mapping {key: value}", do="name another folder or file")
+    return {str(key): value for key, value in given.items()}
 
 
 def to_yaml(made: Run) -> str:
     """The configuration of a run with every default in it; `from_yaml` of it gives an equal run."""
-    return OmegaConf.to_yaml(OmegaConf.create(described(made)))
+    return "".join(block(json.dumps({key: value})) for key, value in described(made).items())
+
+
+@lru_cache(maxsize=1024)
+def block(node: str) -> str:
+    """One key of a configuration, given as JSON, as YAML: 0.5 ms, and the runs of a sweep have most keys in common."""
+    return OmegaConf.to_yaml(OmegaConf.create(json.loads(node)))
 
 
 def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import io
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from runner.core.errors import (
     OptrunError,
     OutOfMemory,
 )
-from runner.run import Material, Run, prepare
+from runner.run import Examples, Material, Run, prepare, read
 from runner.screen.base import Header, Screen
 from runner.store.folder import Row, RunFolder, read_config, read_manifest, read_status, refuse_taken
 from runner.train import Ending, columns, train
@@ -44,18 +45,31 @@ class Result:
     exit_code: int
 
 
-def start(run: Run, path: Path, command: str, screen: Screen, pictures: bool = True) -> Result:
+def start(
+    run: Run,
+    path: Path,
+    command: str,
+    screen: Screen,
+    pictures: bool = True,
+    examples_of: Callable[[Run], Examples] = read,
+) -> Result:
     """Train a new run in a new folder."""
     refuse_taken(path.resolve())
     with memory_errors():
-        m = prepare(run)
+        m = prepare(run, examples_of)
     run = settled(run, m)
     files = {"preprocess.npz": packed(m.statistics)}
     with RunFolder.claim(path, build.to_yaml(run), manifest(run, m, command), columns(run), files) as folder:
         return work(run, m, folder, screen, pictures)
 
 
-def resume(path: Path, plugins: tuple[str, ...], screen: Screen, pictures: bool = True) -> Result:
+def resume(
+    path: Path,
+    plugins: tuple[str, ...],
+    screen: Screen,
+    pictures: bool = True,
+    examples_of: Callable[[Run], Examples] = read,
+) -> Result:
     """Go on with a run that was interrupted, where its last commit left it; a run that has ended is only reported."""
     kept = read_manifest(path)
     status = read_status(path)
@@ -69,7 +83,7 @@ def resume(path: Path, plugins: tuple[str, ...], screen: Screen, pictures: bool 
             screen.notice(f"{notice}; the commit before it is used")
         run = build.from_yaml(read_config(path), plugins)
         with memory_errors():
-            m = prepare(run)
+            m = prepare(run, examples_of)
         for key, now in (("data_sha256", m.data_sha256), ("start_sha256", m.start_sha256)):
             if kept[key] != now:
                 what = "the data" if key == "data_sha256" else "the initial parameters"
@@ -214,7 +228,7 @@ def manifest(run: Run, m: Material, command: str) -> dict[str, Any]:
         "threads": m.threads,
         "precision": run.precision,
         "versions": versions(),
-        "git_revision": git_revision(),
+        "git_revision": git_revision(Path.cwd()),
     }
 
 
@@ -229,12 +243,16 @@ def versions() -> dict[str, str]:
     }
 
 
-def git_revision() -> str | None:
-    """The commit of the current folder, with `+` where files differ from it; None outside a repository."""
+@cache
+def git_revision(folder: Path) -> str | None:
+    """The commit of a folder, with `+` where files differ from it; None outside a repository.
+
+    Asked once in a process: its code is that of its start, and asking takes 3 ms and more.
+    """
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-            capture_output=True, text=True, timeout=2, check=True,
+            cwd=folder, capture_output=True, text=True, timeout=2, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None

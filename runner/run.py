@@ -167,10 +167,22 @@ class Material:
     start_sha256: str  # of theta before the first step
 
 
-def prepare(run: Run) -> Material:
-    """Read, divide and map the examples; build and initialize the network."""
-    device = devices.resolve(run.device)
-    run.loss.refuse_training()
+@dataclass(frozen=True)
+class Examples:
+    """The examples of a run as tensors, in three parts, with what was learned of the first; runs can share them.
+
+    classes  how many there are, None where the targets are numbers
+    """
+
+    parts: tuple[Part, Part, Part]
+    classes: int | None
+    statistics: Statistics
+    remarks: tuple[str, ...]
+    sha256: str
+
+
+def read(run: Run) -> Examples:
+    """Read, divide and map the examples."""
     table = run.dataset.load()
     refuse_bad_values(table)
     parts = run.dataset.split(table)
@@ -181,20 +193,47 @@ def prepare(run: Run) -> Material:
             allowed="at least one row for validation, which judges every epoch",
             do="give dataset.validation=0.15, say",
         )
-    outputs = run.loss.outputs(None if table.classes is None else len(table.classes))
-    tensors, statistics, remarks = mapped(run, table, parts, device)
-    module = run.architecture.build(tensors[0].shape, outputs)
+    tensors, statistics, remarks = mapped(run, table, parts, devices.resolve(run.device))
+    classes = None if table.classes is None else len(table.classes)
+    return Examples(tensors, classes, statistics, (*run.dataset.remarks(table), *remarks), table.sha256)
+
+
+class Shared:
+    """`read`, once for the runs of a process that have their examples in common: 5 ms for each run of a sweep.
+
+    Only the newest examples are kept, since the jobs of a sweep come in order.
+    """
+
+    def __init__(self) -> None:
+        self.key = ""
+        self.examples: Examples | None = None
+
+    def __call__(self, run: Run) -> Examples:
+        key = repr((run.dataset, run.preprocess, run.architecture.flat, run.precision, run.device))
+        if self.examples is None or key != self.key:
+            self.examples = None  # not two of them in memory
+            self.key, self.examples = key, read(run)
+        return self.examples
+
+
+def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material:
+    """Read, divide and map the examples; build and initialize the network."""
+    device = devices.resolve(run.device)
+    run.loss.refuse_training()
+    examples = examples_of(run)
+    train, validation, test = examples.parts
+    outputs = run.loss.outputs(examples.classes)
+    module = run.architecture.build(train.shape, outputs)
     module = module.to(dtype=DTYPES[run.precision])
     run.init.apply(module, run.seed)  # on the CPU, so that every device starts from the same numbers
     module.to(device).train()
-    examine(module, tensors[0].rows(torch.arange(min(2, len(tensors[0]))))[0], outputs, of_classes=bool(table.classes))
+    examine(module, train.rows(torch.arange(min(2, len(train))))[0], outputs, of_classes=bool(examples.classes))
     theta, layout = adopt(module)
     run.architecture.project(theta)
     run.probe.check(layout)
     threads = run.threads
     if threads == "auto":
-        threads = devices.threads_for(layout.size, run.sampler.size(len(tensors[0])))
-    train, validation, test = tensors
+        threads = devices.threads_for(layout.size, run.sampler.size(len(train)))
     return Material(
         train=train,
         validation=validation,
@@ -207,14 +246,16 @@ def prepare(run: Run) -> Material:
         ),
         device=device,
         threads=threads,
-        statistics=statistics,
-        remarks=(*run.dataset.remarks(table), *remarks),
-        data_sha256=table.sha256,
+        statistics=examples.statistics,
+        remarks=examples.remarks,
+        data_sha256=examples.sha256,
         start_sha256=hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest(),
     )
 
 
-def mapped(run: Run, table: Table, parts: Split, device: torch.device) -> tuple[list[Part], Statistics, list[str]]:
+def mapped(
+    run: Run, table: Table, parts: Split, device: torch.device
+) -> tuple[tuple[Part, Part, Part], Statistics, list[str]]:
     """The three parts, with the statistics that were fitted on the first of them."""
     inputs = run.preprocess.learn(table.blocks(parts.train))
     numbers = table.classes is None
@@ -239,11 +280,8 @@ def mapped(run: Run, table: Table, parts: Split, device: torch.device) -> tuple[
         return InMemory(blocks[0] if len(blocks) == 1 else torch.cat(blocks), target)
 
     statistics = inputs | {f"target_{name}": value for name, value in targets.items()}
-    return (
-        [part(rows) for rows in (parts.train, parts.validation, parts.test)],
-        statistics,
-        run.preprocess.remarks(inputs),
-    )
+    three = part(parts.train), part(parts.validation), part(parts.test)
+    return three, statistics, run.preprocess.remarks(inputs)
 
 
 def refuse_bad_values(table: Table) -> None:

@@ -21,6 +21,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from runner.core.errors import ConfigError, did_you_mean, shown
 
+_HINTS: dict[type, dict[str, Any]] = {}
+
 
 @dataclass(frozen=True)
 class Range:
@@ -104,8 +106,10 @@ def named(value: Any) -> str:
 
 
 def hints_of(cls: type) -> dict[str, Any]:
-    """The annotation of every argument of a choice, with its `Range`."""
-    return get_type_hints(cls, include_extras=True)
+    """The annotation of every argument of a choice, with its `Range`; read once, since that takes 0.1 ms."""
+    if cls not in _HINTS:
+        _HINTS[cls] = get_type_hints(cls, include_extras=True)
+    return _HINTS[cls]
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:
