@@ -16,27 +16,28 @@ import gc
 import os
 import random
 import re
-import shlex
 import shutil
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runner import __version__, menu
 from runner.core.errors import ConfigError, Interrupted, OptrunError, did_you_mean
+from runner.grammar import CONF, lenient, plain, plugin_names, spelled
 
 if TYPE_CHECKING:
+    from hydra_plugins.optrun.compose import Composer
     from omegaconf import DictConfig
 
     from runner.screen.base import Screen
 
 PACKAGE = Path(__file__).parent
-CONF = menu.conf_dir()
 COMMANDS = ("list", "schedule", "resume", "plot", "help")
 PREVIEWED = ("schedule", "lr", "epochs", "steps", "optimizer", "plugins", "hydra.run.dir")
 HYDRA_FLAGS = {
@@ -44,8 +45,18 @@ HYDRA_FLAGS = {
     *("-sc", "--shell-completion", "--hydra-help"),
 }
 
-_exit_code = 0  # of a sweep: Hydra gives a launcher no way to return a value to whoever called main
-_plugins: tuple[str, ...] = ()  # named on the command line
+
+@dataclass
+class Asked:
+    """What a command says of a sweep beside its jobs, and what came of it: Hydra carries neither for a launcher."""
+
+    command: str = ""
+    plugins: tuple[str, ...] = ()
+    extending: bool = False
+    exit_code: int = 0
+
+
+_asked = Asked()
 
 
 def command() -> int:
@@ -135,8 +146,20 @@ def dispatch(arguments: list[str]) -> int:
             do="give lr=... alone",
         )
     prepared(arguments)
-    if any(flag.split("=")[0] in HYDRA_FLAGS for flag in flags):
+    asked = {flag.split("=")[0] for flag in flags} & HYDRA_FLAGS
+    if asked and asked <= {"-m", "--multirun"}:
+        return swept(arguments)
+    if asked:
         return by_hydra_main(arguments)
+    if "--extend" in flags:
+        raise ConfigError(
+            "--extend",
+            "",
+            allowed="with -m, for a sweep",
+            do="optrun -m --extend hydra.sweep.dir=outputs/... KEY=OLD,NEW",
+        )
+    if (workers := workers_in(arguments)) is not None:
+        raise one_process(workers)
     return single(arguments)
 
 
@@ -161,7 +184,7 @@ def with_folder(command: str, arguments: list[str]) -> int:
     """`optrun resume FOLDER` and `optrun plot FOLDER`, for a run or a sweep."""
     folders = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
     others = [argument for argument in arguments if argument not in folders]
-    if len(folders) != 1 or any(not other.startswith("plugins=") for other in others):
+    if len(folders) != 1 or any(not other.startswith(("plugins=", "workers=")) for other in others):
         raise ConfigError(
             "",
             f"{command} {' '.join(arguments)}".strip(),
@@ -173,14 +196,33 @@ def with_folder(command: str, arguments: list[str]) -> int:
     from runner.sweep.base import is_sweep
 
     prepared(others)
-    path, plugins = Path(folders[0]), plugin_names(others)
+    path, plugins, workers = Path(folders[0]), plugin_names(others), workers_in(others)
     if is_sweep(path):
-        return launch.resume(path, plugins, screen()) if command == "resume" else launch.redraw(path, screen())
+        if command == "plot":
+            return launch.redraw(path, screen())
+        return launch.resume(path, launch.Way(plugins, "auto" if workers is None else workers, screen()))
+    if workers is not None:
+        raise one_process(workers)
     if command == "resume":
         return job.resume(path, plugins, screen()).exit_code
     for picture in job.redraw(path):
         print(picture)
     return 0
+
+
+def workers_in(arguments: list[str]) -> int | str | None:
+    """The number in `workers=N`, if it is given."""
+    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("workers=")]
+    if not given:
+        return None
+    return checked_workers(int(given[-1]) if re.fullmatch(r"-?[0-9]{1,18}", given[-1]) else given[-1])
+
+
+def one_process(workers: int | str) -> ConfigError:
+    """The refusal of workers for a single run."""
+    return ConfigError(
+        "workers", workers, allowed="for a sweep, with -m", do="leave it out; threads=N is for the threads of a run"
+    )
 
 
 def previewed(arguments: list[str]) -> int:
@@ -235,40 +277,72 @@ def composed(arguments: list[str]) -> tuple[DictConfig, Path]:
         return task(config), Path(str(config.hydra.run.dir))
 
 
+def swept(arguments: list[str]) -> int:
+    """A sweep, composed like a single run: `hydra.main` would compose it once more, to look at its mode."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    _asked.command, _asked.plugins = spelled(arguments), plugin_names(arguments)
+    _asked.extending = "--extend" in arguments
+    given = [f"hydra.launcher.{a}" if a.startswith("workers=") else a for a in arguments if a != "--extend"]
+    directory, name, overrides = split_flags(given)
+    search = [f"hydra.searchpath=[file://{directory}]"] if directory else []
+    with translated(), initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        hydra.multirun(name, one_job(arguments), [*lenient(overrides), *search, "hydra.mode=MULTIRUN"])
+    return _asked.exit_code
+
+
 def by_hydra_main(arguments: list[str]) -> int:
-    """A sweep, or one of Hydra's own flags."""
+    """One of Hydra's own flags."""
     import hydra
-
-    global _plugins
-    _plugins = plugin_names(arguments)
-
-    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-    def application(config: DictConfig) -> None:  # reached through launchers other than the house's, one job each
-        from hydra.core.hydra_config import HydraConfig
-
-        from runner import build, job
-
-        path = Path(HydraConfig.get().runtime.output_dir)
-        result = job.start(build.from_hydra(config, _plugins), path, spelled(arguments), screen())
-        if result.exit_code:
-            raise RuntimeError(f"{path}: {result.summary['status']}: {result.summary['verdict']}")
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through, so that they end in one message and in our exit code
     completing = any(argument in ("-sc", "--shell-completion") for argument in arguments)
     sys.argv = ["optrun", *(arguments if completing else lenient(arguments))]
     with translated():
-        application()
-    return _exit_code
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(one_job(arguments))()
+    return 0
 
 
-def launched(config: DictConfig, jobs: list[tuple[list[str], DictConfig]]) -> None:
-    """Called by the launcher of the house: all jobs of a sweep, composed."""
-    global _exit_code
+def one_job(arguments: list[str]) -> Callable[[DictConfig], None]:
+    """What Hydra calls for every job where another launcher than the house's was chosen, or for `--run`."""
+    command, plugins = spelled(arguments), plugin_names(arguments)
+
+    def application(config: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        from runner import build, job
+
+        path = Path(HydraConfig.get().runtime.output_dir)
+        result = job.start(build.from_hydra(config, plugins), path, command, screen())
+        if result.exit_code:
+            raise RuntimeError(f"{path}: {result.summary['status']}: {result.summary['verdict']}")
+
+    return application
+
+
+def launched(path: Path, composer: Composer, jobs: Sequence[Sequence[str]], workers: int | str) -> None:
+    """Called by the launcher of the house: all jobs of a sweep, as overrides that the composer understands."""
     from runner.sweep import launch
+    from runner.sweep.grid import Cell
 
-    command = spelled(sys.argv[1:])
-    parts = [([plain(o) for o in overrides], task(each), str(each.hydra.sweep.subdir)) for overrides, each in jobs]
-    _exit_code = launch.start(parts, _plugins, Path(str(config.hydra.sweep.dir)), command, screen())
+    cells = [
+        Cell(tuple(map(plain, overrides)), partial(composer.task, overrides), partial(composer.folder, overrides))
+        for overrides in jobs
+    ]
+    go = launch.extend if _asked.extending else launch.start
+    way = launch.Way(_asked.plugins, checked_workers(workers), screen())
+    _asked.exit_code = go(cells, path, _asked.command, way)
+
+
+def checked_workers(given: int | str) -> int | str:
+    """The number of workers, or auto."""
+    from runner.core.check import Count, checked
+
+    value: int | str = checked("workers", given, Count | Literal["auto"], "auto")
+    return value
 
 
 def prepared(arguments: list[str]) -> None:
@@ -277,9 +351,11 @@ def prepared(arguments: list[str]) -> None:
 
     sys.path.append(str(PACKAGE / "plugins"))
     from hydra.core.plugins import Plugins
-    from hydra_plugins.optrun_launcher import OptrunLauncher
+    from hydra_plugins.optrun.launcher import OptrunLauncher
+    from hydra_plugins.optrun.sweeper import OptrunSweeper
 
-    Plugins.instance().register(OptrunLauncher)  # in case Hydra has looked for plugins before
+    for plugin in (OptrunLauncher, OptrunSweeper):
+        Plugins.instance().register(plugin)  # in case Hydra has looked for plugins before
     if plugin_names(arguments):
         sys.path.insert(0, os.getcwd())  # a console script does not look there, where one's own parts usually lie
     OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
@@ -307,69 +383,6 @@ def task(config: DictConfig) -> DictConfig:
     return ours
 
 
-def lenient(arguments: list[str]) -> list[str]:
-    """Overrides that Hydra accepts also for unknown keys, so that unknown keys have one judge, `build`.
-
-    Hydra would answer `lrr=0.1` with the advice to write `+lrr=0.1`, and then accept that.
-
-    An argument that is a choice of its own room is chosen by name like the room itself.
-
-    >>> lenient(["optimizer=adam", "lrr=0.1", "+x=1", "hydra.run.dir=a", "-m"])
-    ['optimizer=adam', '++lrr=0.1', '+x=1', 'hydra.run.dir=a', '-m']
-    >>> lenient(["schedule.then=cosine,staircase", "schedule.then.floor=0.1", "optimizer.inner.inner=adam"])
-    ['schedule@schedule.then=cosine,staircase', '++schedule.then.floor=0.1', 'optimizer@optimizer.inner.inner=adam']
-    """
-    kept = {"hydra", *(path.name for path in CONF.iterdir() if path.is_dir())}
-
-    def unknown_to_hydra(argument: str) -> bool:
-        key = re.match(r"[A-Za-z_][\w.]*(?==)", argument)
-        return key is not None and key[0] not in kept and not key[0].startswith("hydra.")
-
-    chosen = [f"{room}@{argument}" if (room := room_within(argument)) else argument for argument in arguments]
-    return [f"++{argument}" if unknown_to_hydra(argument) else argument for argument in chosen]
-
-
-def room_within(argument: str) -> str:
-    """The room, where an argument chooses by name a choice inside a choice of the same room; else nothing.
-
-    >>> room_within("schedule.then=cosine"), room_within("optimizer.inner.inner=adam"), room_within("schedule.floor=0")
-    ('schedule', 'optimizer', '')
-    """
-    key, _, value = argument.partition("=")
-    room, *names = key.split(".")
-    inner = inner_choices().get(room, set())
-    return room if names and inner.issuperset(names) and not value.startswith("{") else ""
-
-
-@cache
-def inner_choices() -> dict[str, set[str]]:
-    """Room -> the arguments of its choices that some yaml fills with another choice of the room."""
-    found: dict[str, set[str]] = {}
-    for path in CONF.glob("*/*.yaml"):
-        room, text = path.parent.name, path.read_text(encoding="utf-8")
-        found.setdefault(room, set()).update(re.findall(rf"^ +- /{room}@(\w+):", text, re.MULTILINE))
-    return found
-
-
-def plain(override: str) -> str:
-    """An override as the user gave it, without the marks of `lenient`.
-
-    >>> plain("++lr=0.1"), plain("schedule@schedule.then=cosine")
-    ('lr=0.1', 'schedule.then=cosine')
-    """
-    room, _, rest = override.lstrip("+").partition("@")
-    return rest if room and room_within(rest) == room else override.lstrip("+")
-
-
-def plugin_names(arguments: list[str]) -> tuple[str, ...]:
-    """The packages in `plugins=[...]` on the command line, the only place that may name any."""
-    names: list[str] = []
-    for argument in arguments:
-        if argument.lstrip("+").startswith("plugins="):
-            names += [name.strip("'\" ") for name in argument.split("=", 1)[1].strip("[]").split(",")]
-    return tuple(name for name in names if name)
-
-
 def split_flags(arguments: list[str]) -> tuple[str | None, str, list[str]]:
     """(--config-dir, --config-name, overrides) of the arguments of one run."""
     from hydra._internal.utils import get_args_parser
@@ -384,11 +397,6 @@ def existing_folder(name: str) -> str:
     if not os.path.isdir(name):
         raise ConfigError("--config-dir", name, allowed="a folder with yaml files", do="name one that exists")
     return os.path.abspath(name)
-
-
-def spelled(arguments: Sequence[str]) -> str:
-    """The command as one could type it again."""
-    return shlex.join(["optrun", *(a.lstrip("+") if a.startswith("++") else a for a in arguments)])
 
 
 def screen() -> Screen:

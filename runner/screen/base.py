@@ -16,6 +16,8 @@ from typing import IO, Any
 
 Row = Mapping[str, float]
 
+LISTED = 50  # runs of a sweep, up to which each of them has a line of its own
+
 
 @dataclass(frozen=True)
 class Header:
@@ -63,6 +65,15 @@ class Screen(ABC):
         """The run is over and its files are written."""
 
     @abstractmethod
+    @contextmanager
+    def sweeping(self) -> Iterator[None]:
+        """Around the runs of a sweep."""
+
+    @abstractmethod
+    def standing(self, text: str, done: int, total: int) -> None:
+        """How a sweep stands; comes with every run that ends, and a few times a second."""
+
+    @abstractmethod
     def table(self, header: list[str], cells: list[list[str]], caption: str) -> None:
         """The ranked runs of a sweep."""
 
@@ -83,6 +94,12 @@ class Silent(Screen):
     def tick(self, share: float) -> None: ...
 
     def ended(self, path: Path, summary: dict[str, Any]) -> None: ...
+
+    @contextmanager
+    def sweeping(self) -> Iterator[None]:
+        yield
+
+    def standing(self, text: str, done: int, total: int) -> None: ...
 
     def table(self, header: list[str], cells: list[list[str]], caption: str) -> None: ...
 

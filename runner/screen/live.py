@@ -17,6 +17,7 @@ from runner.screen.base import Header, Row, Screen, conclusion, forget, percent
 
 EPOCHS = 8  # rows of the table
 REFRESH_S = 0.1
+BAR = 20  # characters of the bar of a sweep, beside which a long line stands
 
 
 @final
@@ -122,6 +123,25 @@ class Terminal(Screen):
             self.console.print(
                 Text.assemble((f"{label:<11} ", "bold " + style), (text, style if label != "files" else ""))
             )
+
+    @contextmanager
+    def sweeping(self) -> Iterator[None]:
+        with Live(console=self.console, auto_refresh=False, transient=True) as self._live:
+            try:
+                yield
+            finally:
+                self._live = None
+
+    def standing(self, text: str, done: int, total: int) -> None:
+        """One line at the bottom of the screen; what is said meanwhile scrolls by above it."""
+        now = time.monotonic()
+        if self._live is not None and now - self._drawn >= REFRESH_S:
+            self._drawn = now
+            line = Table.grid(padding=(0, 2, 0, 0))
+            line.add_column(width=BAR)
+            line.add_column(no_wrap=True, overflow="ellipsis")
+            line.add_row(ProgressBar(total=total, completed=done, width=BAR), f"{done}/{total}  {text}")
+            self._show(Group(line))
 
     def table(self, header: list[str], cells: list[list[str]], caption: str) -> None:
         table = Table(caption=caption, caption_justify="left")

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, final
 
-from runner.screen.base import Header, Row, Screen, conclusion, forget, percent
+from runner.screen.base import LISTED, Header, Row, Screen, conclusion, forget, percent
 
 SHOWN = 30  # lines for the epochs of one run
+STANDINGS = 40  # lines for the runs of a large sweep
 
 
 @final
@@ -19,6 +20,7 @@ class Plain(Screen):
         self.out = out or sys.stdout
         self._limit = self._every = 1
         self._pending: Row | None = None
+        self._next = 0  # how many runs of a sweep have ended when the next line is due
 
     def say(self, text: str = "") -> None:
         """Print a line; once the reader is gone or its disk is full, print nothing more."""
@@ -63,6 +65,17 @@ class Plain(Screen):
     def ended(self, path: Path, summary: dict[str, Any]) -> None:
         for label, text in conclusion(path, summary):
             self.say(f"{label + ':':<12} {text}")
+
+    @contextmanager
+    def sweeping(self) -> Iterator[None]:
+        self._next = 1
+        yield
+
+    def standing(self, text: str, done: int, total: int) -> None:
+        """In a large sweep about forty lines, evenly spread; in a small one every run has its own."""
+        if total > LISTED and done >= self._next:
+            self._next = done + -(-total // STANDINGS)
+            self.say(f"[{done}/{total}] {text}")
 
     def table(self, header: list[str], cells: list[list[str]], caption: str) -> None:
         widths = [max(len(row[i]) for row in (header, *cells)) for i in range(len(header))]

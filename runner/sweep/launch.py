@@ -1,81 +1,121 @@
-"""Running the jobs of a sweep one after the other in this process, and going on with a sweep that was cut off."""
+"""A sweep from its first job to its picture: started, extended, taken up again, drawn anew."""
 
 from __future__ import annotations
 
 import os
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from runner import build, job
-from runner.core.errors import (
-    ConfigError,
-    DiskError,
-    ExpectationMissed,
-    Interrupted,
-    LockedError,
-    OptrunError,
-)
-from runner.screen.base import Screen, Silent, percent, shortest
+from runner import build
+from runner.core.errors import ConfigError, ExpectationMissed
+from runner.screen.base import Screen, percent, shortest
 from runner.store.base import disk
-from runner.store.folder import is_run, locked, read_status
+from runner.store.folder import in_use, is_run, locked, read_status
+from runner.sweep import engine
 from runner.sweep.base import Job, Row, axes, is_sweep, ranked, read_jobs, row_from, row_of, write_jobs, write_table
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
+from runner.sweep.engine import Lost, Tick
+from runner.sweep.extend import divided
+from runner.sweep.grid import Cell, Grid, refuse_shared_folders
+from runner.sweep.group import Manner, Outcome, Task, failed
+from runner.sweep.progress import Progress
 
 ENDED = ("completed", "diverged")
 SHOWN = 20  # rows of the ranked table on the screen; all of them are in sweep.csv
+STAGED = ".claim.*.tmp"  # as RunFolder.claim names them
+PICTURED = 8  # runs, up to which each draws its own curves: two pictures take longer than 30 epochs of digits
 
 
-def start(
-    parts: list[tuple[list[str], DictConfig, str]], plugins: tuple[str, ...], path: Path, command: str, screen: Screen
-) -> int:
-    """Run a new sweep: parts are (overrides, configuration, folder) of every job. Returns the exit code."""
+@dataclass(frozen=True)
+class Way:
+    """How a sweep is run.
+
+    plugins  packages of the user's that the command line names
+    workers  processes, or auto: one for each processor
+    """
+
+    plugins: tuple[str, ...]
+    workers: int | str
+    screen: Screen
+
+
+def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
+    """Run a new sweep. Returns the exit code."""
     path = path.resolve()
     refuse_taken(path)
-    jobs: list[Job] = []
-    refused: dict[int, ConfigError] = {}
-    titles: set[str] = set()
-    metrics: dict[str, str] = {}
-    for number, (overrides, config, folder) in enumerate(parts):
-        plain: dict[str, Any] = {}
-        try:
-            run = build.from_hydra(config, plugins)
-            plain = build.described(run)
-            metrics |= run.loss.metrics
-            titles.add(f"{run.dataset.label} · {run.architecture.label}")
-        except ConfigError as error:
-            refused[number] = error
-        jobs.append(Job(number, folder, tuple(overrides), plain))
-    if len(refused) == len(jobs):
-        raise refused[0]
+    grid = Grid.of(cells, way.plugins)
+    refuse_shared_folders(grid.jobs)
     with disk(path, "make the sweep folder"):
         path.mkdir(parents=True, exist_ok=True)
     with owned(path):
         refuse_taken(path)
-        title = titles.pop() if len(titles) == 1 else "sweep"
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        write_jobs(path, jobs, {"title": title, "command": command, "created": created, "metrics": metrics})
-        return Sweep(path, jobs, metrics, plugins, screen, refused).run()
+        about = {
+            "title": grid.title,
+            "command": command,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "metrics": grid.metrics,
+            "threads": "auto" if engine.workers_for(len(grid.jobs), way.workers) == 1 else 1,
+        }
+        write_jobs(path, grid.jobs, about)
+        return Sweep(path, grid.jobs, about, way, grid.refused).run()
 
 
-def resume(path: Path, plugins: tuple[str, ...], screen: Screen) -> int:
+def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
+    """Add the jobs that a sweep does not have yet, and run what is not completed. Returns the exit code."""
+    path = path.resolve()
+    if not is_sweep(path):
+        raise ConfigError(
+            "--extend",
+            path,
+            allowed="the folder of a sweep",
+            do="name it with hydra.sweep.dir=outputs/..., or leave out --extend for a new sweep",
+        )
+    with owned(path):
+        there, about = read_jobs(path)
+        cleared(path, there)
+        grid = Grid.of(cells, way.plugins)
+        kept, new = divided(path, there, grid.jobs)
+        first = 1 + max(job.number for job in there)
+        added = [
+            replace(job, number=number, folder=cells[job.number].folder(number))
+            for number, job in enumerate(new, start=first)
+        ]
+        jobs = [*kept, *added]
+        refuse_shared_folders(jobs)
+        title = about["title"] if grid.title == about["title"] else "sweep"
+        about |= {"title": title, "command": command, "metrics": about["metrics"] | grid.metrics}
+        write_jobs(path, jobs, about)
+        way.screen.say(f"{len(added)} of {len(jobs)} runs are new")
+        return Sweep(path, jobs, about, way, {}).run()
+
+
+def resume(path: Path, way: Way) -> int:
     """Run what is not completed of a sweep; a run that was cut off goes on where its last commit left it."""
     path = path.resolve()
     with owned(path):
         jobs, about = read_jobs(path)
-        return Sweep(path, jobs, about["metrics"], plugins, screen, {}).run()
+        cleared(path, jobs)
+        return Sweep(path, jobs, about, way, {}).run()
+
+
+def cleared(path: Path, jobs: Iterable[Job]) -> None:
+    """Remove what processes that were killed left of run folders in the making."""
+    for parent in {(path / job.folder).parent for job in jobs}:
+        for left in parent.glob(STAGED):
+            if not in_use(left):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def redraw(path: Path, screen: Screen) -> int:
     """Write the table and the picture of a sweep anew, from its run folders."""
     path = path.resolve()
     jobs, about = read_jobs(path)
-    sweep = Sweep(path, jobs, about["metrics"], (), screen, {})
+    sweep = Sweep(path, jobs, about, Way((), 1, screen), {})
     sweep.rows = [row for each in jobs if (row := sweep.known(each)) is not None]
     if not sweep.rows:
         raise ConfigError("", path, allowed="a sweep with at least one run", do=f"optrun resume {path}")
@@ -89,36 +129,39 @@ class Sweep:
     """The jobs of one sweep folder while they run."""
 
     def __init__(
-        self,
-        path: Path,
-        jobs: list[Job],
-        metrics: dict[str, str],
-        plugins: tuple[str, ...],
-        screen: Screen,
-        refused: dict[int, ConfigError],
+        self, path: Path, jobs: list[Job], about: dict[str, Any], way: Way, refused: dict[int, ConfigError]
     ) -> None:
         self.path = path
         self.jobs = jobs
-        self.metrics = metrics
-        self.plugins = plugins
-        self.screen = screen
+        self.metrics: dict[str, str] = about["metrics"]
+        self.way = way
         self.refused = refused
+        self.manner = Manner(way.plugins, len(jobs) <= PICTURED, about.get("threads", "auto"))
         self.axes = axes(jobs)
         self.rows: list[Row] = []
-        self.codes: list[int] = []
+        self.codes: dict[int, int] = {}
+        self.traces: set[str] = set()
+        self.by_number = {each.number: each for each in jobs}
+        self.screen = way.screen
+        self.progress = Progress(way.screen, len(jobs))
 
     def run(self) -> int:
         """Every job that has not ended; then the table, the picture and the gate. Returns the exit code."""
         say = self.screen.say
-        say(f"{len(self.jobs)} runs in {shortest(self.path)}, over " + (", ".join(self.axes) or "nothing"))
+        tasks, refused = self.tasks()
+        workers = engine.workers_for(len(tasks), self.way.workers) if tasks else 1
+        shared = f" on {workers} workers" if workers > 1 else ""
+        say(f"{len(self.jobs)} runs{shared} in {shortest(self.path)}, over " + (", ".join(self.axes) or "nothing"))
+        if self.progress.known:
+            say(f"{self.progress.known} of them have ended before")
         try:
-            for each in self.jobs:
-                row = self.known(each)
-                if row is None or row.status not in ENDED:
-                    row = self.one(each)
-                self.rows.append(row)
-                say(self.line(row))
+            for outcome in refused:
+                self.noticed(outcome)
+            with self.screen.sweeping(), closing(engine.trained(tasks, self.manner, workers)) as events:
+                for event in events:
+                    self.noticed(event)
         finally:
+            self.progress.summed_up()
             write_table(self.path, self.rows, self.axes, self.metrics)
         try:
             self.drawn()
@@ -126,53 +169,65 @@ class Sweep:
             say(f"the picture was not drawn ({type(error).__name__}: {error}); optrun plot {shortest(self.path)}")
         order = ranked(self.rows)
         self.screen.table(*self.table(order))
+        if not self.manner.pictures:
+            say(f"curves of one run: optrun plot {shortest(self.path / order[0].job.folder)}")
         say(f"files: {shortest(self.path)}")
         return self.exit_code(order)
+
+    def tasks(self) -> tuple[list[Task], list[Outcome]]:
+        """What there is to do, and what cannot begin; the jobs that have ended already become their rows."""
+        tasks, refused = [], []
+        for each in self.jobs:
+            row = self.known(each)
+            if row is not None and row.status in ENDED:
+                self.rows.append(row)
+                self.progress.before(row)
+                continue
+            try:
+                if error := self.refused.get(each.number):
+                    raise error
+                run = build.run(build.SINCE | each.config, self.way.plugins)
+                tasks.append(Task(each, run, self.path / each.folder, f"optrun {' '.join(each.overrides)}"))
+            except ConfigError as error:
+                refused.append(failed(each, "refused", error))
+        return tasks, refused
+
+    def noticed(self, event: engine.Event) -> None:
+        """What the engine reports becomes rows, lines and codes."""
+        match event:
+            case Tick():
+                self.progress.running = event.running
+                self.progress.shown()
+            case Outcome():
+                self.ended(event.number, event.summary, event.exit_code)
+                if event.trace and event.trace not in self.traces:
+                    self.traces.add(event.trace)  # a bug that many runs meet is shown once
+                    print(event.trace, file=sys.stderr, end="", flush=True)
+            case Lost():
+                listed = ", ".join(map(str, event.numbers))
+                do = f"optrun resume {shortest(self.path)} completes them"
+                self.screen.notice(f"a worker process {event.how}, with jobs {listed} in its hands; {do}")
+                for number in event.numbers:
+                    self.lost(number, event.how)
+
+    def lost(self, number: int, how: str) -> None:
+        """The row of a job whose process died, from what it left."""
+        folder = self.path / self.by_number[number].folder
+        summary: dict[str, Any] = {"status": "interrupted", "verdict": f"its process {how}"}
+        if is_run(folder):
+            summary = read_status(folder)
+        self.ended(number, summary, 0 if summary["status"] in ENDED else 1)
+
+    def ended(self, number: int, summary: dict[str, Any], code: int) -> None:
+        """A job has ended, somehow."""
+        row = row_from(self.by_number[number], self.axes, self.metrics, summary)
+        self.rows.append(row)
+        self.codes[number] = code
+        self.progress.ended(row)
 
     def known(self, each: Job) -> Row | None:
         """What an earlier process left of a job."""
         return row_of(self.path, each, self.axes, self.metrics) if is_run(self.path / each.folder) else None
-
-    def one(self, each: Job) -> Row:
-        """Run a job, or go on with it; whatever happens to it becomes its row."""
-        folder = self.path / each.folder
-        try:
-            if error := self.refused.get(each.number):
-                raise error
-            if is_run(folder):
-                result = job.resume(folder, self.plugins, Silent())
-            else:
-                run = build.run(each.config, self.plugins)
-                result = job.start(run, folder, f"optrun {' '.join(each.overrides)}", Silent())
-            self.codes.append(result.exit_code)
-            return row_from(each, self.axes, self.metrics, result.summary)
-        except Interrupted:
-            raise
-        except DiskError:
-            raise  # the next job would meet the same disk
-        except LockedError as error:
-            return self.failed(each, "locked", error)
-        except ConfigError as error:
-            return self.failed(each, "refused", error)
-        except OptrunError as error:
-            return self.failed(each, "failed", error)
-        except Exception as error:
-            traceback.print_exc()
-            return self.failed(each, "failed", error)
-
-    def failed(self, each: Job, status: str, error: Exception) -> Row:
-        self.codes.append(getattr(error, "exit_code", 1))
-        verdict = "; ".join(line.strip() for line in str(error).splitlines()) or type(error).__name__
-        return row_from(each, self.axes, self.metrics, {"status": status, "verdict": verdict})
-
-    def line(self, row: Row) -> str:
-        """A job in one line, as it ends."""
-        what = " ".join(f"{key}={value}" for key, value in row.values.items()) or " ".join(row.job.overrides)
-        done = f"[{row.job.number + 1}/{len(self.jobs)}] {what}: "
-        best = row.number("best_val_loss")
-        if row.status == "completed" and best is not None:
-            return done + f"best val_loss {best:.5g} in epoch {row.best_epoch}, {row.epochs} epochs"
-        return done + f"{row.status.upper()}: {row.verdict}"
 
     def table(self, order: list[Row]) -> tuple[list[str], list[list[str]], str]:
         """(header, cells, caption) of the ranked table."""
@@ -196,7 +251,8 @@ class Sweep:
 
     def exit_code(self, order: list[Row]) -> int:
         """That of the gate, judged on the best run; else of the first job that failed; 3 where no run completed."""
-        worst = [code for code in self.codes if code not in (0, 3, ExpectationMissed.exit_code)]
+        codes = [code for _, code in sorted(self.codes.items())]
+        worst = [code for code in codes if code not in (0, 3, ExpectationMissed.exit_code)]
         best = order[0] if order else None
         if best is None or best.status != "completed":
             return worst[0] if worst else 3
@@ -221,13 +277,13 @@ def owned(path: Path) -> Iterator[None]:
 
 
 def refuse_taken(path: Path) -> None:
-    """Refuse a folder that holds anything but the lock and what Hydra wrote for this very sweep."""
+    """Refuse a folder that holds anything but the lock and what Hydra's own sweeper wrote for this very sweep."""
     if is_sweep(path):
         raise ConfigError(
             "hydra.sweep.dir",
             path,
             allowed="a new or an empty folder; this one holds a sweep",
-            do=f"optrun resume {path} completes it; for another sweep choose a new folder",
+            do=f"optrun resume {path} completes it; --extend adds the runs that it lacks",
         )
     if path.is_dir() and {entry.name for entry in path.iterdir()} - {".lock", "multirun.yaml"}:
         raise ConfigError(

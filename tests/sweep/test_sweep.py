@@ -81,11 +81,11 @@ def test_hydra_s_ways_to_name_values_are_axes(axis: str, values: list[str], call
 
 
 def test_a_diverged_and_a_refused_run_are_rows_and_stop_nobody(call: Call, tmp_path: Path) -> None:  # noqa: F811
-    answer = call("-m", "optimizer=sgd", "lr=1e6,nan,0.1", *TINY, SWEEP)
+    answer = call("-m", "optimizer=sgd", "lr=1e6,nan,0.1", *TINY, SWEEP, "workers=1")
     assert [row["status"] for row in table(tmp_path / "sweep")] == ["diverged", "refused", "completed"]
     assert answer.code == 2  # of the refused run: the sweep is not what was asked for
-    assert "[1/3] lr=1000000.0: DIVERGED: the training loss became nan in epoch 1, after step " in answer.out
-    assert "[2/3] lr=nan: REFUSED: lr=nan is refused; allowed: a number in (0, 1e+30]; do this: " in answer.out
+    assert "[1/3] lr=nan: REFUSED: lr=nan is refused; allowed: a number in (0, 1e+30]; do this: " in answer.out
+    assert "[2/3] lr=1000000.0: DIVERGED: the training loss became nan in epoch 1, after step " in answer.out
     assert answer.out.splitlines()[-3].split()[0] == "-"  # no rank
 
 
@@ -104,7 +104,9 @@ def test_a_sweep_of_nothing_but_refused_runs_is_refused_and_leaves_no_table(call
     assert not (tmp_path / "sweep" / "sweep.json").exists()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_an_unexpected_error_is_a_row_and_stops_nobody(
+    workers: int,
     call: Call,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -113,16 +115,16 @@ def test_an_unexpected_error_is_a_row_and_stops_nobody(
 
     real = job.prepare
 
-    def prepare(run):  # type: ignore[no-untyped-def]
-        if run.seed == 0:
+    def prepare(run, examples_of):  # type: ignore[no-untyped-def]
+        if run.seed < 3:
             raise ZeroDivisionError("a bug")
-        return real(run)
+        return real(run, examples_of)
 
     monkeypatch.setattr(job, "prepare", prepare)
-    answer = call("-m", "seed=range(2)", *TINY, SWEEP)
-    assert [row["status"] for row in table(tmp_path / "sweep")] == ["failed", "completed"]
+    answer = call("-m", "seed=range(4)", *TINY, SWEEP, f"workers={workers}")
+    assert [row["status"] for row in table(tmp_path / "sweep")] == [*["failed"] * 3, "completed"]
     assert answer.code == 1
-    assert "ZeroDivisionError: a bug" in answer.err
+    assert answer.err.count("ZeroDivisionError: a bug") == 1  # though three runs met it
 
 
 @pytest.mark.parametrize(("bound", "code"), [("0.01", 0), ("0.9999", 8)])
@@ -141,12 +143,12 @@ def test_the_list_of_jobs_is_written_before_the_first_one_starts(
 
     seen = []
 
-    def prepare(run):  # type: ignore[no-untyped-def]
+    def prepare(run, examples_of):  # type: ignore[no-untyped-def]
         seen.append(len(json.loads((tmp_path / "sweep" / "sweep.json").read_text())["jobs"]))
         raise ZeroDivisionError
 
     monkeypatch.setattr(job, "prepare", prepare)
-    call("-m", "seed=range(2)", *TINY, SWEEP)
+    call("-m", "seed=range(2)", *TINY, SWEEP, "workers=1")
     assert seen == [2, 2]
 
 
@@ -157,7 +159,7 @@ def test_a_folder_that_holds_a_sweep_is_refused(call: Call, tmp_path: Path) -> N
     assert answer.err == (
         f"optrun: hydra.sweep.dir={tmp_path}/sweep is refused\n"
         "  allowed: a new or an empty folder; this one holds a sweep\n"
-        f"  do this: optrun resume {tmp_path}/sweep completes it; for another sweep choose a new folder\n"
+        f"  do this: optrun resume {tmp_path}/sweep completes it; --extend adds the runs that it lacks\n"
     )
 
 

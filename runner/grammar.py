@@ -1,0 +1,80 @@
+"""The grammar of a command: what a user types, as Hydra understands it, and back again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from functools import cache
+
+from runner import menu
+
+CONF = menu.conf_dir()
+
+
+def lenient(arguments: list[str]) -> list[str]:
+    """Overrides that Hydra accepts also for unknown keys, so that unknown keys have one judge, `build`.
+
+    Hydra would answer `lrr=0.1` with the advice to write `+lrr=0.1`, and then accept that.
+
+    An argument that is a choice of its own room is chosen by name like the room itself.
+
+    >>> lenient(["optimizer=adam", "lrr=0.1", "+x=1", "hydra.run.dir=a", "-m"])
+    ['optimizer=adam', '++lrr=0.1', '+x=1', 'hydra.run.dir=a', '-m']
+    >>> lenient(["schedule.then=cosine,staircase", "schedule.then.floor=0.1", "optimizer.inner.inner=adam"])
+    ['schedule@schedule.then=cosine,staircase', '++schedule.then.floor=0.1', 'optimizer@optimizer.inner.inner=adam']
+    """
+    kept = {"hydra", *(path.name for path in CONF.iterdir() if path.is_dir())}
+
+    def unknown_to_hydra(argument: str) -> bool:
+        key = re.match(r"[A-Za-z_][\w.]*(?==)", argument)
+        return key is not None and key[0] not in kept and not key[0].startswith("hydra.")
+
+    chosen = [f"{room}@{argument}" if (room := room_within(argument)) else argument for argument in arguments]
+    return [f"++{argument}" if unknown_to_hydra(argument) else argument for argument in chosen]
+
+
+def room_within(argument: str) -> str:
+    """The room, where an argument chooses by name a choice inside a choice of the same room; else nothing.
+
+    >>> room_within("schedule.then=cosine"), room_within("optimizer.inner.inner=adam"), room_within("schedule.floor=0")
+    ('schedule', 'optimizer', '')
+    """
+    key, _, value = argument.partition("=")
+    room, *names = key.split(".")
+    inner = inner_choices().get(room, set())
+    return room if names and inner.issuperset(names) and not value.startswith("{") else ""
+
+
+@cache
+def inner_choices() -> dict[str, set[str]]:
+    """Room -> the arguments of its choices that some yaml fills with another choice of the room."""
+    found: dict[str, set[str]] = {}
+    for path in CONF.glob("*/*.yaml"):
+        room, text = path.parent.name, path.read_text(encoding="utf-8")
+        found.setdefault(room, set()).update(re.findall(rf"^ +- /{room}@(\w+):", text, re.MULTILINE))
+    return found
+
+
+def plain(override: str) -> str:
+    """An override as the user gave it, without the marks of `lenient`.
+
+    >>> plain("++lr=0.1"), plain("schedule@schedule.then=cosine")
+    ('lr=0.1', 'schedule.then=cosine')
+    """
+    room, _, rest = override.lstrip("+").partition("@")
+    return rest if room and room_within(rest) == room else override.lstrip("+")
+
+
+def plugin_names(arguments: list[str]) -> tuple[str, ...]:
+    """The packages in `plugins=[...]` on the command line, the only place that may name any."""
+    names: list[str] = []
+    for argument in arguments:
+        if argument.lstrip("+").startswith("plugins="):
+            names += [name.strip("'\" ") for name in argument.split("=", 1)[1].strip("[]").split(",")]
+    return tuple(name for name in names if name)
+
+
+def spelled(arguments: Sequence[str]) -> str:
+    """The command as one could type it again."""
+    return shlex.join(["optrun", *(a.lstrip("+") if a.startswith("++") else a for a in arguments)])

@@ -1,0 +1,1 @@
+"""What Hydra finds of this house, in the only namespace where it looks; `runner.cli` puts it on the path."""

@@ -1,0 +1,87 @@
+"""A worker: a process that trains the groups which come in, and reports every run as it ends.
+
+It lives as long as the process that started it: a thread of it waits at the pipe through which the groups come, and
+ends the process when there is nobody at the other end any more, as after `kill -9`. What the process is at then is as
+safe as at any other kill.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from types import FrameType
+
+import torch
+
+from runner.core.errors import DiskError, Interrupted
+from runner.core.signals import HEEDED
+from runner.run import Shared
+from runner.sweep.group import Manner, Outcome, Task, train_group
+
+ORPHANED = 1  # the exit code, which nobody reads
+
+Order = tuple[int, ...] | None  # the numbers of the jobs of a group; None: there is no more
+Report = Outcome | DiskError
+
+
+def work(tasks: Mapping[int, Task], manner: Manner, pipe: Connection, others: Iterable[Connection]) -> None:
+    """Train the groups that `pipe` names until it says that there are no more, or a signal comes."""
+    for other in others:
+        other.close()  # the ends of the parent, which a forked process has too: its siblings would never see it die
+    torch.set_num_threads(1)
+    heed()
+    orders: SimpleQueue[Order] = SimpleQueue()
+    threading.Thread(target=listen, args=(pipe, orders), daemon=True).start()
+    shared = Shared()
+    try:
+        while (numbers := orders.get()) is not None:
+            for outcome in train_group([tasks[number] for number in numbers], manner, shared):
+                report(pipe, outcome)
+    except Interrupted:
+        pass  # the folder of the run says so
+    except DiskError as error:
+        report(pipe, error)
+
+
+def heed() -> None:
+    """Heed signals from now on; whoever started this process held them back."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent passes it on
+    for number in HEEDED:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupted)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
+
+
+def interrupted(number: int, frame: FrameType | None) -> None:
+    """A signal outside of training: before it or after it there is nothing to commit."""
+    raise Interrupted(f"stopped by signal {number}", number)
+
+
+def listen(pipe: Connection, orders: SimpleQueue[Order]) -> None:
+    """Pass on what comes in; end the process when nobody is left to work for."""
+    while True:
+        try:
+            orders.put(pipe.recv())
+        except (EOFError, OSError):
+            os._exit(ORPHANED)
+
+
+def report(pipe: Connection, what: Report) -> None:
+    """Send a report whole: a signal in the middle of it would leave half a message."""
+    with held_back():
+        pipe.send(what)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Signals wait until this is over."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
