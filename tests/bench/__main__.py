@@ -1,7 +1,7 @@
-"""How fast one run is, as ratios: `make bench`, or `make bench ARGS=--quick`, or `python -m tests.bench --only step`.
+"""How fast runs and sweeps are, as ratios: `make bench ARGS=--quick`, or `python -m tests.bench --only step`.
 
-Prints three tables and fails nobody: on a busy machine a timing is no verdict. Takes twelve minutes, with
---quick about seven.
+Prints five tables and fails nobody: on a busy machine a timing is no verdict. Takes a quarter of an hour, with --quick
+about nine minutes.
 """
 
 from __future__ import annotations
@@ -12,23 +12,35 @@ import time
 
 import torch
 
-from tests.bench import process, step
+from tests.bench import process, step, sweep
 from tests.bench.turns import Comparison, table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").strip())
     parser.add_argument("--quick", action="store_true", help="few turns: a first impression")
-    parser.add_argument("--only", choices=("step", "process"), help="one of the two parts")
+    parser.add_argument("--only", choices=("step", "process", "sweep"), help="one of the three parts")
     given = parser.parse_args()
     torch.set_num_threads(1)
     begun = time.perf_counter()
-    if given.only != "process":
+    if given.only in (None, "step"):
         steps(quick=given.quick)
-    if given.only != "step":
+    if given.only in (None, "process"):
         caption = "Whole process, s: the default experiment, 30 epochs"
         print("\n" + table(caption, [process.compared(15 if given.quick else 50)], unit=1.0))
+    if given.only in (None, "sweep"):
+        sweeps(quick=given.quick)
     print(f"\ntorch {torch.__version__}; measured in {time.perf_counter() - begun:.0f} s")
+
+
+def sweeps(quick: bool) -> None:
+    caption = "Whole sweep, s: 32 learning rates, MLP 64-32-32-10, digits, 30 epochs, all files"
+    print("\n" + table(caption, sweep.comparisons(5 if quick else 30), unit=1.0))
+    if not sweep.joblib_is_there():
+        print("hydra/launcher=joblib: missing; `pip install hydra-joblib-launcher` for its line")
+    print("\nSweeps of more and more runs of the default experiment, one epoch, one process", "", sep="\n")
+    for line in sweep.growth():
+        print(line)
 
 
 def steps(quick: bool) -> None:

@@ -1,0 +1,106 @@
+"""The time of whole sweeps: 32 learning rates of the MLP 64-32-32-10 on the digits, 30 epochs, all files written.
+
+Every side starts from the shell. The rivals: a call of `optrun` for each rate (one call is timed and multiplied), the
+same sweep with its runs one after the other in one process, and Hydra's joblib launcher where it is installed.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from itertools import count
+from pathlib import Path
+
+from tests.bench.turns import Comparison, in_turns
+
+ROOT = Path(__file__).parents[2]
+OPTRUN = [sys.executable, "-m", "runner"]
+RATES = [f"{10 ** (-4 + 3 * i / 31):.4g}" for i in range(32)]  # from 0.0001 to 0.1
+NETWORK = "architecture.hidden=[32,32]"
+GROWTH = (8, 64, 512)
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
+def comparisons(seconds: float) -> Iterator[Comparison]:
+    """Our sweep against its rivals, wall time, in about so many seconds each."""
+    sweep = ("-m", f"lr={','.join(RATES)}", NETWORK)
+    with scratch() as folder:
+
+        def ours(*more: str) -> float:
+            return timed(folder, *sweep, *more)
+
+        def one_call() -> float:
+            return len(RATES) * timed(folder, "lr=0.01", NETWORK)
+
+        rivals = {
+            "sweep : 32 calls of optrun (one call x 32)": (one_call, 0.05),
+            "sweep : one after the other in one process": (lambda: ours("workers=1"), None),
+        }
+        if joblib_is_there():
+            rivals["sweep : hydra/launcher=joblib, 2 jobs"] = (lambda: ours(*JOBLIB), None)
+        for what, (theirs, bound) in rivals.items():
+            times = in_turns({"ours": ours, "theirs": theirs}, seconds)
+            yield Comparison(what, times["ours"], times["theirs"], bound)
+
+
+def joblib_is_there() -> bool:
+    return any(metadata.distributions(name="hydra-joblib-launcher"))
+
+
+def growth() -> Iterator[str]:
+    """Sweeps of more and more runs of one epoch: the time, the part of it that is not training, the peak of memory."""
+    yield f"{'runs':>6}{'s':>8}{'ms a run':>10}{'not training, ms a run':>24}{'peak, MB':>10}"
+    first: tuple[int, float, float] | None = None
+    with scratch() as folder:
+        for runs in GROWTH:
+            name = f"growth{runs}"
+            seconds, peak = measured(folder, "-m", f"seed=range({runs})", "epochs=1", "workers=1", into=name)
+            trained = sum(map(training_s, (Path(folder) / name).glob("*/timing.csv")))
+            first = first or (runs, seconds, trained)
+            more = runs - first[0]
+            each = f"{1e3 * (seconds - first[1]) / more:.2f}" if more else ""
+            own = f"{1e3 * (seconds - first[1] - (trained - first[2])) / more:.2f}" if more else ""
+            yield f"{runs:>6}{seconds:>8.2f}{each:>10}{own:>24}{peak:>10.0f}"
+
+
+def training_s(path: Path) -> float:
+    """The seconds of the epochs of a run."""
+    with open(path, newline="") as file:
+        return sum(float(row["epoch_s"]) for row in csv.DictReader(file))
+
+
+@contextmanager
+def scratch() -> Iterator[str]:
+    """A folder beside the runs, on the disk that they are written to."""
+    (ROOT / "outputs").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".bench.", dir=ROOT / "outputs") as folder:
+        yield folder
+
+
+_names = count()
+
+
+def timed(folder: str, *arguments: str) -> float:
+    """The seconds of one command, into a new folder."""
+    return measured(folder, *arguments, into=f"run{next(_names)}")[0]
+
+
+def measured(folder: str, *arguments: str, into: str) -> tuple[float, float]:
+    """(seconds, peak of memory in MB of the largest of its processes) of one command."""
+    where = [f"hydra.run.dir={into}", f"hydra.sweep.dir={into}"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        [*OPTRUN, *arguments, *where], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"{arguments} ended with {process.returncode}"
+    return time.perf_counter() - begun, usage.ru_maxrss / 1024
