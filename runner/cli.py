@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from runner import __version__, menu
 from runner.core.errors import ConfigError, Interrupted, OptrunError, did_you_mean
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent
 COMMANDS = ("list", "schedule", "resume", "plot", "help")
 PREVIEWED = ("schedule", "lr", "epochs", "steps", "optimizer", "plugins", "hydra.run.dir")
+WAYS = ("workers", "lanes")  # how the runs of a sweep share the machine
 HYDRA_FLAGS = {
     *("-m", "--multirun", "-c", "--cfg", "-i", "--info", "-p", "--package", "-r", "--run", "--resolve"),
     *("-sc", "--shell-completion", "--hydra-help"),
@@ -158,8 +159,7 @@ def dispatch(arguments: list[str]) -> int:
             allowed="with -m, for a sweep",
             do="optrun -m --extend hydra.sweep.dir=outputs/... KEY=OLD,NEW",
         )
-    if (workers := workers_in(arguments)) is not None:
-        raise one_process(workers)
+    refuse_ways(arguments)
     return single(arguments)
 
 
@@ -184,7 +184,7 @@ def with_folder(command: str, arguments: list[str]) -> int:
     """`optrun resume FOLDER` and `optrun plot FOLDER`, for a run or a sweep."""
     folders = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
     others = [argument for argument in arguments if argument not in folders]
-    if len(folders) != 1 or any(not other.startswith(("plugins=", "workers=")) for other in others):
+    if len(folders) != 1 or any(not other.startswith(("plugins=", *(f"{name}=" for name in WAYS))) for other in others):
         raise ConfigError(
             "",
             f"{command} {' '.join(arguments)}".strip(),
@@ -196,13 +196,12 @@ def with_folder(command: str, arguments: list[str]) -> int:
     from runner.sweep.base import is_sweep
 
     prepared(others)
-    path, plugins, workers = Path(folders[0]), plugin_names(others), workers_in(others)
+    path, plugins = Path(folders[0]), plugin_names(others)
     if is_sweep(path):
         if command == "plot":
             return launch.redraw(path, screen())
-        return launch.resume(path, launch.Way(plugins, "auto" if workers is None else workers, screen()))
-    if workers is not None:
-        raise one_process(workers)
+        return launch.resume(path, launch.Way(plugins, screen(), **ways_in(others)))
+    refuse_ways(others)
     if command == "resume":
         return job.resume(path, plugins, screen()).exit_code
     for picture in job.redraw(path):
@@ -210,19 +209,28 @@ def with_folder(command: str, arguments: list[str]) -> int:
     return 0
 
 
-def workers_in(arguments: list[str]) -> int | str | None:
-    """The number in `workers=N`, if it is given."""
-    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("workers=")]
-    if not given:
-        return None
-    return checked_workers(int(given[-1]) if re.fullmatch(r"-?[0-9]{1,18}", given[-1]) else given[-1])
+def ways_in(arguments: list[str]) -> dict[str, Any]:
+    """What `workers=N` and `lanes=N` say."""
+    given = dict(argument.split("=", 1) for argument in arguments if argument.startswith(tuple(f"{w}=" for w in WAYS)))
+    return {
+        name: way(name, int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text) for name, text in given.items()
+    }
 
 
-def one_process(workers: int | str) -> ConfigError:
-    """The refusal of workers for a single run."""
-    return ConfigError(
-        "workers", workers, allowed="for a sweep, with -m", do="leave it out; threads=N is for the threads of a run"
-    )
+def way(name: str, given: int | str) -> Any:
+    """How many workers, how many lanes; checked."""
+    from runner.core.check import Count, checked
+
+    words = Literal["auto", "off"] if name == "lanes" else Literal["auto"]
+    return checked(name, given, Count | words, "auto")
+
+
+def refuse_ways(arguments: list[str]) -> None:
+    """Refuse for a single run what says how the runs of a sweep share the machine."""
+    for name, value in ways_in(arguments).items():
+        raise ConfigError(
+            name, value, allowed="for a sweep, with -m", do="leave it out; threads=N is for the threads of a run"
+        )
 
 
 def previewed(arguments: list[str]) -> int:
@@ -284,7 +292,9 @@ def swept(arguments: list[str]) -> int:
 
     _asked.command, _asked.plugins = spelled(arguments), plugin_names(arguments)
     _asked.extending = "--extend" in arguments
-    given = [f"hydra.launcher.{a}" if a.startswith("workers=") else a for a in arguments if a != "--extend"]
+    given = [
+        f"hydra.launcher.{a}" if a.startswith(tuple(f"{w}=" for w in WAYS)) else a for a in arguments if a != "--extend"
+    ]
     directory, name, overrides = split_flags(given)
     search = [f"hydra.searchpath=[file://{directory}]"] if directory else []
     with translated(), initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"):
@@ -323,7 +333,7 @@ def one_job(arguments: list[str]) -> Callable[[DictConfig], None]:
     return application
 
 
-def launched(path: Path, composer: Composer, jobs: Sequence[Sequence[str]], workers: int | str) -> None:
+def launched(path: Path, composer: Composer, jobs: Sequence[Sequence[str]], **ways: int | str) -> None:
     """Called by the launcher of the house: all jobs of a sweep, as overrides that the composer understands."""
     from runner.sweep import launch
     from runner.sweep.grid import Cell
@@ -333,16 +343,8 @@ def launched(path: Path, composer: Composer, jobs: Sequence[Sequence[str]], work
         for overrides in jobs
     ]
     go = launch.extend if _asked.extending else launch.start
-    way = launch.Way(_asked.plugins, checked_workers(workers), screen())
-    _asked.exit_code = go(cells, path, _asked.command, way)
-
-
-def checked_workers(given: int | str) -> int | str:
-    """The number of workers, or auto."""
-    from runner.core.check import Count, checked
-
-    value: int | str = checked("workers", given, Count | Literal["auto"], "auto")
-    return value
+    checked = {name: way(name, value) for name, value in ways.items()}
+    _asked.exit_code = go(cells, path, _asked.command, launch.Way(_asked.plugins, screen(), **checked))
 
 
 def prepared(arguments: list[str]) -> None:

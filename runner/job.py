@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from runner import __version__, build
+from runner import __version__, build, lanes
 from runner.core import device
 from runner.core.errors import (
     ConfigError,
@@ -45,6 +45,20 @@ class Result:
     exit_code: int
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A run whose folder is open, before its training.
+
+    together  whether it goes through the program of runs side by side, as the manifest says for good: who its
+              neighbours are changes nothing, but alone its kernels would round differently
+    """
+
+    run: Run
+    m: Material
+    folder: RunFolder
+    together: bool
+
+
 def start(
     run: Run,
     path: Path,
@@ -54,13 +68,22 @@ def start(
     examples_of: Callable[[Run], Examples] = read,
 ) -> Result:
     """Train a new run in a new folder."""
+    opened = begun(run, path, command, examples_of)
+    with opened.folder:
+        return work(opened, screen, pictures)
+
+
+def begun(
+    run: Run, path: Path, command: str, examples_of: Callable[[Run], Examples] = read, together: bool = False
+) -> Opened:
+    """A new run in a new folder."""
     refuse_taken(path.resolve())
     with memory_errors():
         m = prepare(run, examples_of)
     run = settled(run, m)
     files = {"preprocess.npz": packed(m.statistics)}
-    with RunFolder.claim(path, build.to_yaml(run), manifest(run, m, command), columns(run), files) as folder:
-        return work(run, m, folder, screen, pictures)
+    about = manifest(run, m, command) | {"side_by_side": together}
+    return Opened(run, m, RunFolder.claim(path, build.to_yaml(run), about, columns(run), files), together)
 
 
 def resume(
@@ -71,14 +94,25 @@ def resume(
     examples_of: Callable[[Run], Examples] = read,
 ) -> Result:
     """Go on with a run that was interrupted, where its last commit left it; a run that has ended is only reported."""
-    kept = read_manifest(path)
+    read_manifest(path)
     status = read_status(path)
     if status["status"] in ("completed", "diverged"):
         screen.notice(f"{path} is {status['status']}: {status['verdict']}; there is nothing to resume")
         if pictures and not all((path / name).exists() for name in ("curves.png", "curves.svg")):
             pictured(path, screen)  # it was killed while it drew
         return Result(path, status, exit_code(status))
-    with RunFolder.open(path) as folder:
+    opened = taken_up(path, plugins, screen, examples_of)
+    with opened.folder:
+        return work(opened, screen, pictures)
+
+
+def taken_up(
+    path: Path, plugins: tuple[str, ...], screen: Screen, examples_of: Callable[[Run], Examples] = read
+) -> Opened:
+    """A run that was interrupted, where its last commit left it."""
+    kept = read_manifest(path)
+    folder = RunFolder.open(path)
+    try:
         for notice in folder.notices:
             screen.notice(f"{notice}; the commit before it is used")
         run = build.from_yaml(read_config(path), plugins)
@@ -92,7 +126,10 @@ def resume(
             if (before := kept["versions"].get(name)) != version:
                 screen.notice(f"started with {name} {before}, resumed with {version}: bits may differ")
         folder.conclude({"status": "running"})
-        return work(run, m, folder, screen, pictures)
+    except BaseException:
+        folder.__exit__()
+        raise
+    return Opened(run, m, folder, kept.get("side_by_side", False))
 
 
 def packed(arrays: dict[str, Any]) -> bytes:
@@ -102,17 +139,27 @@ def packed(arrays: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def work(run: Run, m: Material, folder: RunFolder, screen: Screen, pictures: bool) -> Result:
+def work(opened: Opened, screen: Screen, pictures: bool) -> Result:
     """Train in an open folder, then write the summary, judge the expectations and draw the pictures."""
+    run, m, folder = opened.run, opened.m, opened.folder
     torch.set_num_threads(m.threads)
     with screen.training(header(run, m, folder)), failures_noted(folder), memory_errors():
-        ending = train(run, m, folder, screen)
-    summary = summarized(run, ending, folder)
-    folder.conclude(summary)
+        if opened.together:
+            ((_, ending),) = lanes.train([lanes.Lane.of(run, m, folder, screen)])
+        else:
+            ending = train(run, m, folder, screen)
+    return finished(opened, ending, screen, pictures)
+
+
+def finished(opened: Opened, ending: Ending, screen: Screen, pictures: bool) -> Result:
+    """Write what became of a run that was trained."""
+    path = opened.folder.path
+    summary = summarized(opened.run, ending, opened.folder)
+    opened.folder.conclude(summary)
     if pictures:
-        pictured(folder.path, screen)
-    screen.ended(folder.path, summary)
-    return Result(folder.path, summary, exit_code(summary))
+        pictured(path, screen)
+    screen.ended(path, summary)
+    return Result(path, summary, exit_code(summary))
 
 
 def exit_code(summary: dict[str, Any]) -> int:
@@ -166,14 +213,19 @@ def failures_noted(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
-        status = "interrupted" if interrupted else "failed"
-        verdict = str(error) if isinstance(error, OptrunError) else f"{type(error).__name__}: {error}"
-        try:
-            folder.conclude({"status": status, "verdict": verdict, "epochs": len(folder.rows)})
-        except OptrunError:
-            pass  # the disk is the likely cause of both; the first error is the one to show
+        note(folder, error)
         raise
+
+
+def note(folder: RunFolder, error: BaseException) -> None:
+    """Write into a folder what cut its run off."""
+    interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
+    status = "interrupted" if interrupted else "failed"
+    verdict = str(error) if isinstance(error, OptrunError) else f"{type(error).__name__}: {error}"
+    try:
+        folder.conclude({"status": status, "verdict": verdict, "epochs": len(folder.rows)})
+    except OptrunError:
+        pass  # the disk is the likely cause of both; the first error is the one to show
 
 
 @contextmanager

@@ -11,7 +11,7 @@ A run here agrees with the same run alone up to rounding. Who its neighbours are
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -31,8 +31,6 @@ from runner.train import EVALUATED, PENDING, Ending, State, Tally, Watcher, comm
 
 AT_ONCE = 1 << 10  # examples in one evaluation pass, of each run; the same for every K, since sums depend on it
 COMMIT_S = 0.003  # for a small run, before one was measured: five files are made durable
-
-Ended = Callable[["Lane", Ending], None]
 
 
 @dataclass
@@ -59,37 +57,42 @@ class Lane:
         """The epoch in progress, from 1."""
         return len(self.folder.rows) + 1
 
+    def ending(self) -> Ending | None:
+        """How it ended, if its rows say that it has."""
+        verdict, diverged = judgement(self.run, self.folder.rows, self.folder.elapsed_s)
+        return None if verdict is None else concluded(self.run, self.m, self.at, verdict, diverged)
+
     def commit(self) -> None:
         """Make everything so far durable."""
         commit(self.folder, self.at, self.noise, self.run)
 
 
-def train(lanes: Sequence[Lane], ended: Ended) -> None:
-    """Train lanes that stand at the same step, until every one has ended, which is told as it happens.
+def train(lanes: Sequence[Lane]) -> Iterator[tuple[Lane, Ending]]:
+    """Train lanes that stand at the same step, until every one has ended; yields each as it does.
 
     Raises `Interrupted` after a signal, with everything committed.
     """
     going = []
     for lane in lanes:
-        verdict, diverged = judgement(lane.run, lane.folder.rows, lane.folder.elapsed_s)
-        if verdict is None:
+        if (ending := lane.ending()) is None:
             going.append(lane)
         else:
-            ended(lane, concluded(lane.run, lane.m, lane.at, verdict, diverged))
+            yield lane, ending
     group = Group(going) if going else None
     look, due_at = 0.0, time.monotonic() + max(LEAST_S, SHARE * COMMIT_S * len(going))
     with Signals() as signals:
         while group is not None:
-            if group.batch == group.steps:
-                group = group.closed(range(len(group.lanes)), {}, ended)
-                continue
-            if due := group.due():
-                group = group.closed(due, {}, ended)
-                continue
-            try:
-                group.advance()
-            except RowsDiverged as error:
-                group = group.closed(error.found, error.found, ended)
+            bad: dict[int, tuple[float, float]] = {}
+            over = group.due()
+            if not over:
+                try:
+                    group.advance()
+                except RowsDiverged as error:
+                    over, bad = list(error.found), error.found
+            if over:
+                endings = group.close(over, bad)
+                group = group.without([lane for lane, _ in endings], over)
+                yield from endings
                 continue
             if signals.received or time.monotonic() > look:
                 look = time.monotonic() + 0.1
@@ -195,7 +198,9 @@ class Group:
         self.drawn = True
 
     def due(self) -> list[int]:
-        """The rows of lanes whose epoch ends here, with a short row of metrics."""
+        """The rows of lanes whose epoch ends here: all of them, or some with a short row of metrics."""
+        if self.batch == self.steps:
+            return list(range(len(self.lanes)))
         if not self.batch:
             return []
         return [k for k, lane in enumerate(self.lanes) if lane.run.stop.due(self.step, lane.folder.elapsed_s)]
@@ -221,30 +226,32 @@ class Group:
             lane.commit()
         return time.monotonic() - begun
 
-    def closed(self, chosen: Collection[int], bad: Mapping[int, tuple[float, float]], ended: Ended) -> Group | None:
-        """End the epoch of the lanes in the rows `chosen`, of which `bad` diverged; the group of those that go on."""
-        everyone = len(chosen) == len(self.lanes)
-        if everyone:
+    def close(self, over: Sequence[int], bad: Mapping[int, tuple[float, float]]) -> list[tuple[Lane, Ending]]:
+        """End the epoch of the lanes in the rows `over`, of which `bad` diverged; those that have ended by it."""
+        if len(over) == len(self.lanes):
             self.tallies.settle(self.rows)
         self.sync()
-        self.judge(sorted(chosen), bad)
-        left = []
-        for k, lane in enumerate(self.lanes):
-            verdict, diverged = (
-                judgement(lane.run, lane.folder.rows, lane.folder.elapsed_s) if k in chosen else (None, False)
-            )
-            if verdict is None:
-                left.append(k)
-                continue
-            lane.commit()
-            ended(lane, concluded(lane.run, lane.m, lane.at, verdict, diverged))
+        self.judge(sorted(over), bad)
+        endings = []
+        for k in over:
+            lane = self.lanes[k]
+            if (ending := lane.ending()) is not None:
+                lane.commit()
+                endings.append((lane, ending))
+            elif len(over) < len(self.lanes):
+                raise RuntimeError(f"{lane.run.stop!r} ends an epoch early, and then does not end the run")
+        return endings
+
+    def without(self, leaving: Sequence[Lane], over: Sequence[int]) -> Group | None:
+        """The group of those that go on, after the epoch of the rows `over` was closed."""
+        left = [k for k, lane in enumerate(self.lanes) if not any(lane is one for one in leaving)]
+        if not left:
+            return None
         if len(left) == len(self.lanes):
             self.open()
             return self
-        if not left:
-            return None
         rest = Group([self.lanes[k] for k in left])
-        if not everyone:
+        if len(over) < len(self.lanes):  # in the middle of an epoch, perhaps of a step
             rest.begun, rest.drawn, rest.rows = self.begun, self.drawn, self.rows.of(left)
         return rest
 

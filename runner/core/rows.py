@@ -66,8 +66,14 @@ class Alike:
     numbers: list[int] = field(default_factory=list)
 
     def of(self, vector: Tensor) -> Tensor:
-        """Their rows of `vector [K, ...]`."""
+        """Their rows of `vector [K, ...]`, two at least: a single one stands there twice."""
+        if len(self.numbers) == 1:
+            return vector[self.numbers * 2]
         return vector if len(self.numbers) == vector.shape[0] else vector[self.numbers]
+
+    def without_twin(self, rows: Tensor) -> Tensor:
+        """What was computed of these rows, `[k, ...]`."""
+        return rows[: len(self.numbers)]
 
 
 def alike(things: Sequence[Any]) -> list[Alike]:
@@ -96,11 +102,12 @@ def twice(tensors: Iterable[Tensor]) -> list[Tensor]:
 
 
 def put_together(kinds: Sequence[Alike], parts: Sequence[Tensor]) -> Tensor:
-    """The rows of several kinds, `[k, ...]` each, in the order of their numbers: `[K, ...]`."""
+    """What was computed of the rows of each kind, in the order of their numbers: `[K, ...]`."""
     if len(kinds) == 1:
-        return parts[0]
+        return kinds[0].without_twin(parts[0])
     numbers = [number for each in kinds for number in each.numbers]
-    return torch.cat(list(parts))[sorted(range(len(numbers)), key=numbers.__getitem__)]
+    found = [each.without_twin(part) for each, part in zip(kinds, parts, strict=True)]
+    return torch.cat(found)[sorted(range(len(numbers)), key=numbers.__getitem__)]
 
 
 @dataclass(frozen=True)
@@ -191,6 +198,8 @@ class Rows:
         parameters = [view.detach().requires_grad_() for view in self.layout.views(theta)]
         with torch.enable_grad():
             output = self._outputs(parameters, self._masks, self.x)
+            # Products of matrices round by how their factors lie, which must not depend on who the neighbours are.
+            output.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
             losses = self._losses(output, self.y)
         gradients = ENGINE.run_backward(
             (losses,), (torch.ones_like(losses),), keep_graph=False, create_graph=False, inputs=tuple(parameters),
@@ -205,8 +214,8 @@ class Rows:
         for each in self._penalties:
             penalty, gradient = each.what.value_and_grad(each.of(theta), self.layout)
             rows = torch.tensor(each.numbers, device=g.device)
-            values = values.index_add(0, rows, penalty)
-            g.index_add_(0, rows, gradient)
+            values = values.index_add(0, rows, each.without_twin(penalty))
+            g.index_add_(0, rows, each.without_twin(gradient))
         norms = torch.linalg.vector_norm(g, dim=-1)
         self._refuse_infinite(means, values, norms)
         if self._fresh:

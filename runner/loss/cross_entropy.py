@@ -35,10 +35,11 @@ class CrossEntropy(OfSmoothedClasses):
         return F.cross_entropy(output, target, label_smoothing=self.smoothing(output.shape[-1]))
 
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        # Classes first: torch's kernel takes a vector register of examples at a time, not one. 3 us a batch, not 16.
-        log_p = outputs.movedim(-1, 0).contiguous().log_softmax(0)  # [m, K, B]
-        right = log_p.gather(0, targets.unsqueeze(0)).squeeze(0)
+        # Examples last: torch's kernel then takes a vector register of them at a time, 3 us a batch, not 16. Batch by
+        # batch: what is left over at an end rounds differently, which must not depend on how many batches there are.
+        log_p = outputs.mT.contiguous().log_softmax(1)  # [K, m, B]
+        right = log_p.gather(1, targets.unsqueeze(1)).squeeze(1)
         share = self.smoothing(outputs.shape[-1])
         if share:
-            right = (1 - share) * right + share * log_p.mean(0)
+            right = (1 - share) * right + share * log_p.mean(1)
         return -right.mean(-1)

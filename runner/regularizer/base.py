@@ -41,6 +41,11 @@ class Regularizer(Choice, ABC):
         """What the objective adds: itself, or None where that is nothing, which then costs nothing."""
         return self
 
+    @property
+    def in_rows(self) -> bool:
+        """Whether a row of `theta [K, P]` gives the same bits beside any others."""
+        return True
+
     @abstractmethod
     def value(self, theta: Tensor, layout: Layout) -> Tensor:
         """Omega, `[...]` for `theta [..., P]`."""

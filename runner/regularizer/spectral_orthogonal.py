@@ -38,6 +38,10 @@ class SpectralOrthogonal(Regularizer):
 
     strength: NonNegative = 1e-3
 
+    @property
+    def in_rows(self) -> bool:
+        return False  # eigenvalues of one matrix among several round by where it lies
+
     def value(self, theta: Tensor, layout: Layout) -> Tensor:
         spectra = [torch.linalg.eigvalsh(g) for g in map(gram, matrices(theta, layout))]
         return self.strength * total([(s - 1).abs().amax(-1) for s in spectra], theta)

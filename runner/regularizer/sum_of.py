@@ -37,6 +37,10 @@ class SumOf(Regularizer):
         return ("penalty",) if self.terms else ()
 
     @property
+    def in_rows(self) -> bool:
+        return all(term.in_rows for term in self.terms.values())
+
+    @property
     def term(self) -> Regularizer | None:
         return self if self.terms else None
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Literal
 
 import torch
 
@@ -28,7 +29,7 @@ from runner.core import device
 from runner.core.errors import DiskError, Interrupted
 from runner.core.signals import Signals
 from runner.run import Shared
-from runner.sweep.group import Manner, Outcome, Task, groups, train_group
+from runner.sweep.group import Manner, Outcome, Task, train_group
 from runner.sweep.worker import held_back, work
 
 LOOK_S = 0.1  # between two looks at signals and at the clock
@@ -50,29 +51,30 @@ class Tick:
     running: int
 
 
+Workers = int | Literal["auto"]
 Event = Outcome | Lost | Tick
 Events = Generator[Event, None, None]
 
 
-def workers_for(jobs: int, wanted: int | str) -> int:
+def workers_for(jobs: int, wanted: Workers) -> int:
     """How many processes train so many jobs; 1 is this process. A machine with a GPU has its work done by one."""
     if wanted == "auto":
         wanted = device.cores() if device.available() == ["cpu"] else 1
     return max(1, min(int(wanted), jobs))
 
 
-def trained(tasks: Sequence[Task], manner: Manner, workers: int) -> Events:
-    """Train the tasks. Raises `Interrupted` after a signal, with everything committed, and `DiskError`."""
+def trained(groups: Sequence[Sequence[Task]], manner: Manner, workers: int) -> Events:
+    """Train all tasks. Raises `Interrupted` after a signal, with everything committed, and `DiskError`."""
     if workers == 1:
-        return here(tasks, manner)
-    return Crew(tasks, manner, workers).events()
+        return here(groups, manner)
+    return Crew(groups, manner, workers).events()
 
 
-def here(tasks: Sequence[Task], manner: Manner) -> Events:
+def here(groups: Sequence[Sequence[Task]], manner: Manner) -> Events:
     """Train the tasks in this process."""
     shared = Shared()
-    for group in groups(tasks, 1):
-        yield Tick(1)
+    for group in groups:
+        yield Tick(len(group) if group[0].together else 1)
         yield from train_group(group, manner, shared)
 
 
@@ -88,10 +90,10 @@ class Worker:
 class Crew:
     """Workers and the groups that wait for one."""
 
-    def __init__(self, tasks: Sequence[Task], manner: Manner, workers: int) -> None:
-        self.tasks = {task.job.number: task for task in tasks}
+    def __init__(self, groups: Sequence[Sequence[Task]], manner: Manner, workers: int) -> None:
+        self.tasks = {task.job.number: task for group in groups for task in group}
         self.manner = manner
-        self.waiting = deque(tuple(task.job.number for task in group) for group in groups(tasks, workers))
+        self.waiting = deque(tuple(task.job.number for task in group) for group in groups)
         self.size = min(workers, len(self.waiting))
         self.crew: list[Worker] = []
         self.context = get_context("fork" if forkable() else "spawn")
@@ -103,7 +105,7 @@ class Crew:
             with Signals() as signals:
                 while self.waiting or any(worker.numbers for worker in self.crew):
                     self.hire()
-                    yield Tick(sum(1 for worker in self.crew if worker.numbers))
+                    yield Tick(sum(self.running(worker) for worker in self.crew))
                     yield from self.heard()
                     if signals.received:
                         yield from self.stopped()
@@ -118,6 +120,11 @@ class Crew:
         for worker in self.crew:
             if not worker.numbers and self.waiting:
                 self.give(worker)
+
+    def running(self, worker: Worker) -> int:
+        """How many runs a worker trains now."""
+        together = worker.numbers and self.tasks[worker.numbers[0]].together
+        return len(worker.numbers) if together else min(1, len(worker.numbers))
 
     def hired(self) -> Worker:
         ours, theirs = self.context.Pipe()

@@ -12,35 +12,40 @@ which there is as much as before.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
 import os
+import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from runner.core.errors import Diverged
+from runner.core.errors import Diverged, OptrunError
 from runner.core.rows import Rows, RowsDiverged
-from runner.lanes import Lane
 from runner.loss.base import Loss
-from runner.run import InMemory, Run
+from runner.run import InMemory, Material, Run
+from runner.store.base import write_whole
+from runner.train import State
 
-LANES = 32  # at most, unless the user says otherwise; with 128 a step of one is no shorter than with 32
 ROUNDS = 3  # of measuring; the shortest counts
 PAYS = 1.05  # how many times as fast a group must be: nearer to 1, the measurement's own error would decide
+REMEMBERED = 1000  # measurements, some 100 kB
 SHARE = 0.25  # of the free memory that the groups of all workers may take
 
 
 def program(run: Run) -> tuple[Any, ...] | None:
     """What runs must have in common to train side by side; None where this one trains alone.
 
-    Alone train: rules that ask for more than gradients (torch's classes), stop rules that go by the clock, data that
-    are read from the disk as they are needed.
+    Alone train: rules that ask for more than gradients (torch's classes), stop rules that go by the clock, penalties of
+    which a row depends on its neighbours by rounding; and, found later, data that are read from the disk as needed.
     """
     rule = run.optimizer
-    if rule.gradients == "freely" or run.stop.timed:
+    if rule.gradients == "freely" or run.stop.timed or not run.regularizer.in_rows:
         return None
     if rule.gradients == "elsewhere" and not rule.rates_in_rows:
         return None
@@ -63,55 +68,65 @@ class Verdict:
     words: str
 
 
-def verdict(lanes: Sequence[Lane]) -> Verdict:
-    """Measure a gradient of every lane, one by one and side by side. Changes nothing of them."""
-    if not isinstance(lanes[0].m.train, InMemory):
+def verdict(run: Run, m: Material, count: int) -> Verdict:
+    """Whether `count` runs like this one train faster side by side, as measured once on this machine."""
+    if not isinstance(m.train, InMemory):
         return Verdict(False, "the examples are read from the disk as they are needed")
+    key = f"{count} {key_of(run)} {m.data_sha256[:16]} torch {torch.__version__} {platform.node()}"
+    seen = remembered()
+    if key not in seen:
+        try:
+            seen[key] = measured(run, m, count)
+        except (Diverged, RowsDiverged):
+            return Verdict(True, "not measured, since it diverges at once")
+        remember(seen)
+    alone, together = seen[key]
+    words = f"a gradient takes {1e6 * together:.0f} us with {count} side by side, {1e6 * alone:.0f} alone"
+    return Verdict(alone / together >= PAYS, words)
+
+
+def key_of(run: Run) -> str:
+    """The program of a run, in short."""
+    return hashlib.sha256(repr(program(run)).encode()).hexdigest()[:16]
+
+
+def memory() -> Path:
+    """Where measurements are kept, so that the same sweep is trained the same way again: the two ways round apart."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "optrun" / "side_by_side.json"
+
+
+def remembered() -> dict[str, tuple[float, float]]:
+    """The measurements so far; none where the file is damaged."""
     try:
-        alone, together = measured(lanes)
-    except (Diverged, RowsDiverged):
-        return Verdict(True, "not measured, since a run diverges at once")
-    how = f"{len(lanes)} side by side take {1e6 * together:.0f} us for a gradient, one by one {1e6 * alone:.0f}"
-    return Verdict(alone / together >= PAYS, how)
+        kept = json.loads(memory().read_text(encoding="utf-8"))
+        return {str(key): (float(alone), float(together)) for key, (alone, together) in kept.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
-def most(lane: Lane, workers: int) -> int:
-    """How many such runs fit into the memory that is free, beside the groups of the other workers."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, int(SHARE * free / workers / bytes_of(lane)))
+def remember(seen: dict[str, tuple[float, float]]) -> None:
+    """Keep the newest measurements; where that is not allowed, they are taken again next time."""
+    newest = dict(list(seen.items())[-REMEMBERED:])
+    try:
+        memory().parent.mkdir(parents=True, exist_ok=True)
+        write_whole(memory(), json.dumps(newest, indent=1).encode())
+    except (OSError, OptrunError):
+        pass
 
 
-def bytes_of(lane: Lane) -> int:
-    """What a run takes in a group: its vectors, and twice what a forward pass keeps for the backward pass."""
-    kept: dict[int, int] = {}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    m = lane.m
-    x, y = m.train.rows(torch.arange(lane.run.sampler.size(len(m.train))))
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        lane.run.loss.value(m.module(x), y)
-    return 2 * lane.at.size + 2 * sum(kept.values())
-
-
-def measured(lanes: Sequence[Lane]) -> tuple[float, float]:
-    """Seconds for the gradient of one run: alone, and in the company of all."""
-    one = lanes[0]
-    size = one.run.sampler.size(len(one.m.train))
-    x, y = one.m.train.rows(torch.arange(size))
-    rows = Rows([lane.m.objective for lane in lanes], [lane.run.loss for lane in lanes])
-    theta = torch.stack([lane.at.theta for lane in lanes])
-    rows.on(torch.stack([x] * len(lanes)), torch.stack([y] * len(lanes)), [None] * len(lanes))
-    objective = one.m.objective
-    kept = {name: buffer.clone() for name, buffer in objective.buffers.items()}
-    objective.on(x, y)
-    alone = shortest(lambda: objective.value_and_grad(one.at.theta))
-    together = shortest(lambda: rows.value_and_grad(theta), hopeless=2 * alone * len(lanes))
-    for name, buffer in objective.buffers.items():
+def measured(run: Run, m: Material, count: int) -> tuple[float, float]:
+    """Seconds for the gradient of one run: alone, and in such company."""
+    x, y = m.train.rows(torch.arange(run.sampler.size(len(m.train))))
+    rows = Rows([m.objective] * count, [run.loss] * count)
+    theta = torch.stack([m.theta] * count)
+    rows.on(torch.stack([x] * count), torch.stack([y] * count), [None] * count)
+    kept = {name: buffer.clone() for name, buffer in m.objective.buffers.items()}
+    m.objective.on(x, y)
+    alone = shortest(lambda: m.objective.value_and_grad(m.theta))
+    together = shortest(lambda: rows.value_and_grad(theta), hopeless=2 * alone * count)
+    for name, buffer in m.objective.buffers.items():
         buffer.copy_(kept[name])
-    return alone, together / len(lanes)
+    return alone, together / count
 
 
 def shortest(ask: Callable[[], object], hopeless: float = math.inf) -> float:
@@ -122,3 +137,27 @@ def shortest(ask: Callable[[], object], hopeless: float = math.inf) -> float:
         ask()
         found.append(time.perf_counter() - begun)
     return min(found)
+
+
+def most(run: Run, m: Material, workers: int) -> int:
+    """How many such runs fit into the memory that is free, beside the groups of the other workers."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, int(SHARE * free / workers / bytes_of(run, m)))
+
+
+def bytes_of(run: Run, m: Material) -> int:
+    """What a run takes in a group: its vectors, and what a forward pass keeps for the backward pass; twice, for both
+    the program and the run have theirs, and gradients are as large as what they are of."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    x, y = m.train.rows(torch.arange(run.sampler.size(len(m.train))))
+    buffers = {name: buffer.clone() for name, buffer in m.objective.buffers.items()}
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        run.loss.value(m.module(x), y)
+    for name, buffer in m.objective.buffers.items():
+        buffer.copy_(buffers[name])
+    return 2 * State.fresh(run, m).size + 2 * sum(kept.values())

@@ -1,4 +1,4 @@
-"""The unit of work of a sweep: a group of runs that one process trains.
+"""The unit of work of a sweep: a group of runs that one process trains, side by side or one after the other.
 
 Whoever trains a group (this process, or a worker of `engine`) goes through `train_group`, and nothing else of a sweep
 knows how a run is trained.
@@ -7,33 +7,45 @@ knows how a run is trained.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from runner import job
-from runner.core.errors import ConfigError, DiskError, Interrupted, LockedError, OptrunError
-from runner.run import Run, Shared
+import torch
+
+from runner import job, lanes
+from runner.core.errors import ConfigError, DiskError, Interrupted, LockedError, OptrunError, OutOfMemory
+from runner.job import Opened
+from runner.lanes import Lane
+from runner.run import Run, Shared, prepare
 from runner.screen.base import Silent
 from runner.store.folder import is_run
+from runner.sweep import fuse
 from runner.sweep.base import Job
 
-LARGEST = 8  # runs of a group: what a killed worker costs at most
-TURNS = 4  # groups for each worker at least, so that none is idle for long at the end
+LARGEST = 8  # runs of a group that train one after the other: what a killed worker costs at most
+TURNS = 4  # such groups for each worker at least, so that none is idle for long at the end
+LANES = 32  # runs side by side, unless the user says otherwise; with 128 the step of one is no shorter than with 32
+FEWEST = 4  # for which it can pay; two take twice as long as one by one, as mapping has a price of its own
+SPOKEN = 3  # programs of which the sweep says how they are trained
+
+Lanes = int | Literal["auto", "off"]
 
 
 @dataclass(frozen=True)
 class Task:
     """A run of a sweep that has not ended.
 
-    folder  where it lies, or will lie: a folder that holds a run is resumed
+    folder    where it lies, or will lie: a folder that holds a run is resumed
+    together  whether it goes through the program of runs side by side
     """
 
     job: Job
     run: Run
     folder: Path
     command: str
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,14 +71,87 @@ class Outcome:
     trace: str = ""
 
 
-def groups(tasks: Sequence[Task], workers: int) -> list[list[Task]]:
-    """The tasks in the order of their jobs, in groups small enough that all workers are busy until the end.
+@dataclass(eq=False)
+class Member:
+    """A run of a group that trains side by side, with its folder open."""
 
-    >>> [len(group) for group in groups(range(32), 2)], [len(group) for group in groups(range(5), 2)]
-    ([4, 4, 4, 4, 4, 4, 4, 4], [1, 1, 1, 1, 1])
+    task: Task
+    opened: Opened
+    lane: Lane
+
+    @property
+    def step(self) -> tuple[int, int]:
+        """Where it stands."""
+        return self.lane.at.step, self.lane.at.batch
+
+
+def groups(
+    tasks: Sequence[Task], workers: int, wanted: Lanes, known: dict[str, bool], say: Callable[[str], None]
+) -> list[list[Task]]:
+    """The tasks in groups: those that train side by side, then the others in the order of their jobs.
+
+    wanted: how many side by side at most; auto: as many as pay, if measuring shows that it is faster; off: none
+    known: program -> whether its runs train side by side; what is decided here is noted. A sweep keeps to it when it is
+        resumed, since the two ways round differently
     """
-    size = max(1, min(LARGEST, len(tasks) // (TURNS * workers)))
+    found: list[list[Task]] = []
+    alone: list[Task] = []
+    by_program: dict[str, list[Task]] = {}
+    for task in tasks:
+        if fuse.program(task.run) is None:
+            alone.append(task)
+        else:
+            by_program.setdefault(fuse.key_of(task.run), []).append(task)
+    for program, members in by_program.items():
+        limit = wanted if isinstance(wanted, int) else LANES
+        if program not in known:
+            known[program] = pays(members, workers, wanted, say if len(known) < SPOKEN else lambda text: None)
+        if known[program]:
+            size = even(len(members), workers, min(limit, fits(members[0].run, workers)))
+            found += chunks([replace(task, together=True) for task in members], size)
+        else:
+            alone += members
+    alone.sort(key=lambda task: task.job.number)
+    return found + chunks(alone, max(1, min(LARGEST, len(alone) // (TURNS * workers))))
+
+
+def pays(tasks: Sequence[Task], workers: int, wanted: Lanes, say: Callable[[str], None]) -> bool:
+    """Whether tasks that could share a program train side by side."""
+    if wanted != "auto":
+        return wanted not in ("off", 1) and len(tasks) > 1
+    size = even(len(tasks), workers, min(LANES, fits(tasks[0].run, workers)))
+    if size < FEWEST:
+        return False
+    try:
+        found = fuse.verdict(tasks[0].run, prepare(tasks[0].run), size)
+    except OptrunError:
+        return False  # it will be met again, and told, in the run's own turn
+    how = f"{size} at a time, side by side" if found.together else "one after the other"
+    say(f"{len(tasks)} runs train {how}: {found.words}")
+    return found.together
+
+
+def fits(run: Run, workers: int) -> int:
+    """How many such runs fit into memory, by an estimate."""
+    try:
+        return fuse.most(run, prepare(run), workers)
+    except OptrunError:
+        return 1
+
+
+def chunks(tasks: Sequence[Task], size: int) -> list[list[Task]]:
+    """Neighbours together, so many at a time."""
     return [list(tasks[start : start + size]) for start in range(0, len(tasks), size)]
+
+
+def even(count: int, workers: int, limit: int) -> int:
+    """The size of groups that are as large as `limit` allows and keep all workers busy.
+
+    >>> even(32, 2, 32), even(40, 2, 32), even(100, 2, 32), even(3, 2, 32), even(1000, 2, 32)
+    (16, 20, 25, 2, 32)
+    """
+    rounds = -(-count // (limit * workers))
+    return min(limit, -(-count // (rounds * workers)))
 
 
 def train_group(group: Sequence[Task], manner: Manner, shared: Shared) -> Iterator[Outcome]:
@@ -74,8 +159,11 @@ def train_group(group: Sequence[Task], manner: Manner, shared: Shared) -> Iterat
 
     Raises `Interrupted` after a signal, with everything committed, and `DiskError`, which the next run would meet too.
     """
-    for task in group:
-        yield trained(task, manner, shared)
+    if group[0].together:
+        yield from trained_together(group, manner, shared)
+    else:
+        for task in group:
+            yield trained(task, manner, shared)
 
 
 def trained(task: Task, manner: Manner, shared: Shared) -> Outcome:
@@ -84,19 +172,93 @@ def trained(task: Task, manner: Manner, shared: Shared) -> Outcome:
         if is_run(task.folder):
             result = job.resume(task.folder, manner.plugins, Silent(), manner.pictures, shared)
         else:
-            run = replace(task.run, threads=manner.threads) if task.run.threads == "auto" else task.run
-            result = job.start(run, task.folder, task.command, Silent(), manner.pictures, shared)
+            result = job.start(settled(task, manner), task.folder, task.command, Silent(), manner.pictures, shared)
         return Outcome(task.job.number, result.summary, result.exit_code)
-    except (Interrupted, DiskError):
-        raise
-    except LockedError as error:
-        return failed(task.job, "locked", error)
-    except ConfigError as error:
-        return failed(task.job, "refused", error)
-    except OptrunError as error:
-        return failed(task.job, "failed", error)
     except Exception as error:
-        return failed(task.job, "failed", error, traceback.format_exc())
+        return outcome(task, error)
+
+
+def settled(task: Task, manner: Manner) -> Run:
+    """The run of a task with the number of threads that the sweep has for it."""
+    return replace(task.run, threads=manner.threads) if task.run.threads == "auto" else task.run
+
+
+def trained_together(group: Sequence[Task], manner: Manner, shared: Shared) -> Iterator[Outcome]:
+    """The same for runs side by side."""
+    waiting: list[Member] = []
+    try:
+        for task in group:
+            try:
+                opened = open_run(task, manner, shared)
+            except Exception as error:
+                yield outcome(task, error)
+                continue
+            waiting.append(Member(task, opened, Lane.of(opened.run, opened.m, opened.folder, Silent())))
+        torch.set_num_threads(waiting[0].opened.m.threads if waiting else 1)
+        while waiting:
+            yield from in_step([each for each in waiting if each.step == waiting[0].step], waiting, manner)
+    except OutOfMemory as error:
+        left = [each.task for each in waiting]
+        close(waiting)
+        if len(left) == 1:
+            yield outcome(left[0], error)
+            return
+        for half in (left[: len(left) // 2], left[len(left) // 2 :]):  # from where each was committed
+            yield from trained_together(half, manner, shared)
+    finally:
+        close(waiting)
+
+
+def open_run(task: Task, manner: Manner, shared: Shared) -> Opened:
+    """The run of a task with its folder, new or taken up."""
+    if is_run(task.folder):
+        return job.taken_up(task.folder, manner.plugins, Silent(), shared)
+    return job.begun(settled(task, manner), task.folder, task.command, shared, together=True)
+
+
+def close(waiting: list[Member]) -> None:
+    """Give the folders back of runs that have not ended here."""
+    while waiting:
+        waiting.pop().opened.folder.__exit__()
+
+
+def in_step(members: Sequence[Member], waiting: list[Member], manner: Manner) -> Iterator[Outcome]:
+    """Train runs that stand at one step; each is taken out of `waiting` as it ends."""
+    left = {id(each.lane): each for each in members}
+    try:
+        with job.memory_errors():
+            for lane, ending in lanes.train([each.lane for each in members]):
+                one = left[id(lane)]
+                result = job.finished(one.opened, ending, Silent(), manner.pictures)
+                del left[id(lane)]
+                waiting.remove(one)
+                close([one])
+                yield Outcome(one.task.job.number, result.summary, result.exit_code)
+    except BaseException as error:
+        for each in left.values():
+            job.note(each.opened.folder, error)
+        if isinstance(error, OutOfMemory) or not isinstance(error, Exception):
+            raise
+        for each in left.values():
+            told = outcome(each.task, error)
+            waiting.remove(each)
+            close([each])
+            yield told
+
+
+def outcome(task: Task, error: Exception) -> Outcome:
+    """The outcome of a run that raised; `Interrupted` and `DiskError` end more than that run."""
+    match error:
+        case Interrupted() | DiskError():
+            raise error
+        case LockedError():
+            return failed(task.job, "locked", error)
+        case ConfigError():
+            return failed(task.job, "refused", error)
+        case OptrunError():
+            return failed(task.job, "failed", error)
+        case _:
+            return failed(task.job, "failed", error, "".join(traceback.format_exception(error)))
 
 
 def failed(each: Job, status: str, error: Exception, trace: str = "") -> Outcome:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from runner import build
 from runner.core.errors import ConfigError, ExpectationMissed
 from runner.screen.base import Screen, percent, shortest
@@ -19,10 +21,10 @@ from runner.store.base import disk
 from runner.store.folder import in_use, is_run, locked, read_status
 from runner.sweep import engine
 from runner.sweep.base import Job, Row, axes, is_sweep, ranked, read_jobs, row_from, row_of, write_jobs, write_table
-from runner.sweep.engine import Lost, Tick
+from runner.sweep.engine import Lost, Tick, Workers
 from runner.sweep.extend import divided
 from runner.sweep.grid import Cell, Grid, refuse_shared_folders
-from runner.sweep.group import Manner, Outcome, Task, failed
+from runner.sweep.group import Lanes, Manner, Outcome, Task, failed, groups
 from runner.sweep.progress import Progress
 
 ENDED = ("completed", "diverged")
@@ -37,11 +39,13 @@ class Way:
 
     plugins  packages of the user's that the command line names
     workers  processes, or auto: one for each processor
+    lanes    how many runs side by side at most, auto or off
     """
 
     plugins: tuple[str, ...]
-    workers: int | str
     screen: Screen
+    workers: Workers = "auto"
+    lanes: Lanes = "auto"
 
 
 def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
@@ -115,7 +119,7 @@ def redraw(path: Path, screen: Screen) -> int:
     """Write the table and the picture of a sweep anew, from its run folders."""
     path = path.resolve()
     jobs, about = read_jobs(path)
-    sweep = Sweep(path, jobs, about, Way((), 1, screen), {})
+    sweep = Sweep(path, jobs, about, Way((), screen), {})
     sweep.rows = [row for each in jobs if (row := sweep.known(each)) is not None]
     if not sweep.rows:
         raise ConfigError("", path, allowed="a sweep with at least one run", do=f"optrun resume {path}")
@@ -133,6 +137,7 @@ class Sweep:
     ) -> None:
         self.path = path
         self.jobs = jobs
+        self.about = about
         self.metrics: dict[str, str] = about["metrics"]
         self.way = way
         self.refused = refused
@@ -157,7 +162,9 @@ class Sweep:
         try:
             for outcome in refused:
                 self.noticed(outcome)
-            with self.screen.sweeping(), closing(engine.trained(tasks, self.manner, workers)) as events:
+            torch.set_num_threads(1)  # before anything is computed here: see `engine`
+            together = self.grouped(tasks, workers)
+            with self.screen.sweeping(), closing(engine.trained(together, self.manner, workers)) as events:
                 for event in events:
                     self.noticed(event)
         finally:
@@ -173,6 +180,15 @@ class Sweep:
             say(f"curves of one run: optrun plot {shortest(self.path / order[0].job.folder)}")
         say(f"files: {shortest(self.path)}")
         return self.exit_code(order)
+
+    def grouped(self, tasks: list[Task], workers: int) -> list[list[Task]]:
+        """The tasks in groups; which programs train side by side is noted in the list of jobs."""
+        known = dict(self.about.get("side_by_side", {}))
+        found = groups(tasks, workers, self.way.lanes, known, self.screen.say)
+        if known != self.about.get("side_by_side", {}):
+            self.about["side_by_side"] = known
+            write_jobs(self.path, self.jobs, self.about)
+        return found
 
     def tasks(self) -> tuple[list[Task], list[Outcome]]:
         """What there is to do, and what cannot begin; the jobs that have ended already become their rows."""

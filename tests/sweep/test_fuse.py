@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,10 @@ import torch
 
 from runner.architecture.convnet import ConvNet
 from runner.architecture.mlp import MLP
+from runner.architecture.normalization.batch import Batch
 from runner.dataset.digits import Digits
 from runner.init.kaiming_normal import KaimingNormal
 from runner.init.normal import Normal
-from runner.lanes import Lane
 from runner.loss.cross_entropy import CrossEntropy
 from runner.loss.mse import MSE
 from runner.optimizer.adam import Adam
@@ -30,18 +28,17 @@ from runner.preprocess.standardize import Standardize
 from runner.probe.none import NoProbe
 from runner.regularizer.l2 import L2
 from runner.regularizer.none import NoRegularizer
-from runner.run import Run, prepare
+from runner.regularizer.spectral_orthogonal import SpectralOrthogonal
+from runner.regularizer.sum_of import SumOf
+from runner.run import Material, Run, prepare
 from runner.sampler.full import Full
 from runner.sampler.shuffle import Shuffle
 from runner.schedule.constant import Constant
 from runner.schedule.cosine import Cosine
-from runner.screen.base import Silent
 from runner.stop.any_of import AnyOf
 from runner.stop.epochs import Epochs
 from runner.stop.seconds import Seconds
-from runner.store.folder import RunFolder
 from runner.sweep import fuse
-from runner.train import columns
 
 ONE = Run(
     dataset=Digits(),
@@ -53,7 +50,7 @@ ONE = Run(
     regularizer=NoRegularizer(),
     optimizer=SGD(),
     schedule=Constant(),
-    stop=Epochs(),
+    stop=Epochs(epochs=2),
     probe=NoProbe(),
     lr=0.1,
     epochs=2,
@@ -140,37 +137,64 @@ def test_such_a_run_trains_alone(change: dict[str, Any]) -> None:
     assert fuse.program(replace(ONE, **change)) is None
 
 
-@pytest.fixture
-def lanes(tmp_path: Path) -> Iterator[list[Lane]]:
-    with ExitStack() as stack:
-        made = []
-        for seed in range(3):
-            run = replace(ONE, seed=seed)
-            folder = stack.enter_context(RunFolder.claim(tmp_path / str(seed), "", {}, columns(run)))
-            made.append(Lane.of(run, prepare(run), folder, Silent()))
-        yield made
+def test_runs_whose_penalty_depends_on_its_neighbours_by_rounding_train_alone() -> None:
+    spectral = SpectralOrthogonal()
+    assert fuse.program(replace(ONE, regularizer=spectral)) is None
+    assert fuse.program(replace(ONE, regularizer=SumOf(terms={"one": spectral, "two": L2()}))) is None
 
 
-def test_measuring_changes_nothing(lanes: list[Lane]) -> None:
-    before = [lane.at.theta.clone() for lane in lanes]
-    fuse.verdict(lanes)
-    assert all(torch.equal(lane.at.theta, theta) for lane, theta in zip(lanes, before, strict=True))
-    assert all(lane.at.step == 0 and not lane.folder.rows for lane in lanes)
+def test_measuring_changes_nothing() -> None:
+    run = replace(ONE, architecture=MLP(hidden=[8], normalization=Batch()))  # type: ignore[arg-type]
+    m, fresh = prepare(run), prepare(run)
+    fuse.verdict(run, m, 3)
+    assert torch.equal(m.theta, fresh.theta)
+    for name, buffer in m.objective.buffers.items():
+        assert torch.equal(buffer, fresh.objective.buffers[name])
 
 
 @pytest.mark.parametrize(("alone", "together", "pays"), [(2.0, 1.0, True), (1.0, 1.0, False), (1.0, 2.0, False)])
 def test_runs_train_side_by_side_where_that_was_faster(
-    alone: float, together: float, pays: bool, lanes: list[Lane], monkeypatch: pytest.MonkeyPatch
+    alone: float, together: float, pays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fuse, "measured", lambda lanes: (alone * 1e-6, together * 1e-6))
-    found = fuse.verdict(lanes)
-    assert found.together is pays
-    assert found.words == f"3 side by side take {together:.0f} us for a gradient, one by one {alone:.0f}"
+    monkeypatch.setattr(fuse, "measured", lambda run, m, count: (alone * 1e-6, together * 1e-6))
+    words = f"a gradient takes {together:.0f} us with 3 side by side, {alone:.0f} alone"
+    assert fuse.verdict(ONE, prepare(ONE), 3) == fuse.Verdict(pays, words)
 
 
-def test_where_a_run_diverges_at_once_nothing_is_measured(lanes: list[Lane]) -> None:
-    lanes[1].at.theta.fill_(torch.inf)
-    assert fuse.verdict(lanes) == fuse.Verdict(True, "not measured, since a run diverges at once")
+def test_what_was_measured_is_remembered_for_the_program_the_data_and_the_number_of_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def measured(run: Run, m: Material, count: int) -> tuple[float, float]:
+        asked.append(count)
+        return 2.0, 1.0
+
+    monkeypatch.setattr(fuse, "measured", measured)
+    for run, count in ((ONE, 3), (ONE, 3), (replace(ONE, lr=0.5), 3), (ONE, 4), (replace(ONE, precision="float64"), 3)):
+        fuse.verdict(run, prepare(run), count)
+    assert asked == [3, 4, 3]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"a": 1}', b'{"a": [1, 2, 3]}', b'{"a": ["x", 1]}', b"\xff"])
+def test_a_damaged_memory_is_as_none(damage: bytes) -> None:
+    fuse.memory().parent.mkdir(parents=True)
+    fuse.memory().write_bytes(damage)
+    assert fuse.remembered() == {}
+
+
+def test_where_nothing_can_be_remembered_it_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # no folder can be made there
+    monkeypatch.setattr(fuse, "measured", lambda run, m, count: (2.0, 1.0))
+    assert fuse.verdict(ONE, prepare(ONE), 3).together
+    assert fuse.remembered() == {}
+
+
+def test_where_a_run_diverges_at_once_nothing_is_measured() -> None:
+    m = prepare(ONE)
+    m.theta.fill_(torch.inf)
+    assert fuse.verdict(ONE, m, 3) == fuse.Verdict(True, "not measured, since it diverges at once")
 
 
 def test_a_measurement_that_is_hopeless_ends_at_once() -> None:
@@ -181,14 +205,13 @@ def test_a_measurement_that_is_hopeless_ends_at_once() -> None:
     assert len(asked) == 1 + 1 + fuse.ROUNDS
 
 
-def test_as_many_runs_go_together_as_fit_into_the_share_of_the_free_memory(
-    lanes: list[Lane], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one = fuse.bytes_of(lanes[0])
-    # theta and the best theta, in float32; a batch of 100: its examples, 8 hidden units and their mask, 10 scores
-    assert one >= 2 * 2 * 4 * lanes[0].m.layout.size + 4 * 100 * (64 + 8 + 10)
+def test_as_many_runs_go_together_as_fit_into_the_share_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    m = prepare(ONE)
+    one = fuse.bytes_of(ONE, m)
+    # theta and the best theta, in float32; a batch of 100: its examples, 8 hidden units, 10 scores
+    assert one >= 2 * 2 * 4 * m.layout.size + 4 * 100 * (64 + 8 + 10)
     pages = {"SC_AVPHYS_PAGES": 80, "SC_PAGE_SIZE": one}
     monkeypatch.setattr(fuse.os, "sysconf", pages.__getitem__)
-    assert fuse.most(lanes[0], workers=1) == 20
-    assert fuse.most(lanes[0], workers=2) == 10
-    assert fuse.most(lanes[0], workers=1000) == 1
+    assert fuse.most(ONE, m, workers=1) == 20
+    assert fuse.most(ONE, m, workers=2) == 10
+    assert fuse.most(ONE, m, workers=1000) == 1

@@ -17,10 +17,11 @@ class OptrunLauncher(Launcher):
     """Hands the jobs of a multirun to `runner.sweep` as one sweep.
 
     workers: processes that train, one thread each, or auto: as many as there are processors
+    lanes: runs side by side in one program at most, or auto: where it is faster, or off
     """
 
-    def __init__(self, workers: int | str) -> None:
-        self.workers = workers
+    def __init__(self, workers: int | str, lanes: int | str) -> None:
+        self.workers, self.lanes = workers, lanes
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.context = hydra_context
@@ -30,13 +31,15 @@ class OptrunLauncher(Launcher):
         from runner.cli import launched
 
         composer = Composer(self.context.config_loader, self.config)
-        launched(Path(str(self.config.hydra.sweep.dir)), composer, job_overrides, self.workers)
+        launched(
+            Path(str(self.config.hydra.sweep.dir)), composer, job_overrides, workers=self.workers, lanes=self.lanes
+        )
         return []
 
 
 ConfigStore.instance().store(
     group="hydra/launcher",
     name="optrun",
-    node={"_target_": "hydra_plugins.optrun.launcher.OptrunLauncher", "workers": "auto"},
+    node={"_target_": "hydra_plugins.optrun.launcher.OptrunLauncher", "workers": "auto", "lanes": "auto"},
     provider="optrun",
 )
