@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 
 from runner.sweep import engine
-from runner.sweep.group import LARGEST, TURNS, groups
+from runner.sweep.base import Job
+from runner.sweep.group import LARGEST, TURNS, Task, groups
 from tests.cli.conftest import TINY, Call, call  # noqa: F401 - a fixture
 from tests.faults.program import environment, finished, ran, started, until
+from tests.sweep.test_fuse import ONE
 
-GRID = ("-m", "optimizer=sgd,adam", "seed=range(4)", "epochs=250", "stop=epochs", "architecture.hidden=[16]")
+# Four at a time side by side: whether that is faster is not the question here.
+GRID = ("-m", "optimizer=sgd,adam", "seed=range(4)", "epochs=250", "stop=epochs", "architecture.hidden=[16]", "lanes=4")
 DEADLINE_S = 20.0  # for processes to be gone, on a busy machine
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc")
@@ -71,7 +74,7 @@ def test_a_worker_that_is_killed_costs_its_group_which_resume_completes(
     assert done.code == 1
     lost = [number for number, status in enumerate(statuses(tmp_path / "sweep")) if status == "interrupted"]
     assert statuses(tmp_path / "sweep").count("completed") == 8 - len(lost)
-    assert len(lost) == 1  # a group of this sweep is one run
+    assert len(lost) == 4  # a group of this sweep
     said = f"note: a worker process was killed by signal 9, with jobs {lost[0]} in its hands; "
     assert said + "optrun resume sweep completes them\n" in done.out
     resumed = ran("resume", "sweep", cwd=tmp_path)
@@ -164,7 +167,7 @@ if __name__ == "__main__":
 def test_workers_that_cannot_be_forked_are_spawned(tmp_path: Path) -> None:
     script = tmp_path / "spawning.py"
     script.write_text(SPAWNING)
-    axes = ("-m", "optimizer=sgd,sam", "schedule=warmup,cosine", "seed=range(2)", *TINY, "dataset=iris")
+    axes = ("-m", "optimizer=sgd,sam", "schedule=warmup,cosine", "seed=range(2)", *TINY, "dataset=iris", "lanes=off")
     done = ran(*axes, "hydra.sweep.dir=spawned", "workers=2", cwd=tmp_path, script=script)
     assert (done.code, done.err) == (0, "")
     assert ran(*axes, "hydra.sweep.dir=here", "workers=1", cwd=tmp_path).code == 0
@@ -189,8 +192,9 @@ def test_a_full_disk_stops_the_sweep(workers: int, call: Call) -> None:  # noqa:
     assert (answer.code, answer.err) == (4, "optrun: cannot write x: No space left on device\n")
 
 
-def test_the_runs_of_workers_are_those_of_one_process(call: Call, tmp_path: Path) -> None:  # noqa: F811
-    axes = ("-m", "optimizer=sgd,adam", "seed=range(3)", *TINY, "architecture.dropout=0.1")
+@pytest.mark.parametrize("lanes", ["off", "2"])
+def test_the_runs_of_workers_are_those_of_one_process(lanes: str, call: Call, tmp_path: Path) -> None:  # noqa: F811
+    axes = ("-m", "optimizer=sgd,adam", "seed=range(3)", *TINY, "architecture.dropout=0.1", f"lanes={lanes}")
     for workers in (1, 2, 3):
         assert call(*axes, f"hydra.sweep.dir=on{workers}", f"workers={workers}").code == 0
     alone = metrics(tmp_path / "on1")
@@ -203,8 +207,9 @@ def test_the_runs_of_workers_are_those_of_one_process(call: Call, tmp_path: Path
 
 @pytest.mark.parametrize(("runs", "workers"), [(1, 2), (2, 2), (9, 2), (32, 2), (1000, 2), (1000, 1), (7, 16)])
 def test_groups_hold_every_run_once_in_order_and_are_small_enough_to_share_out(runs: int, workers: int) -> None:
-    divided = groups(range(runs), workers)  # type: ignore[arg-type]
-    assert [task for group in divided for task in group] == list(range(runs))
+    tasks = [Task(Job(number, str(number), (), {}), ONE, Path("nowhere") / str(number), "") for number in range(runs)]
+    divided = groups(tasks, workers, "off", {}, print)
+    assert [task for group in divided for task in group] == tasks
     assert all(1 <= len(group) <= LARGEST for group in divided)
     assert len(divided) >= min(runs, TURNS * workers)
 
