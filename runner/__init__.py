@@ -4,7 +4,7 @@ A file imports only from a lower floor, or from its own room's `base.py`:
 
     8  cli                      Hydra in, exit code out
     7  sweep                    many runs as one thing
-    6  job preview              one run, from its configuration to its pictures; a schedule without one
+    6  job preview gradcheck    one run, from its configuration to its pictures; a schedule, a gradient without one
     5  lanes build plot screen menu
                                 runs side by side; names to objects; rows to pictures and lines; code to help pages
     4  train store              the one loop; the run folder

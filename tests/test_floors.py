@@ -35,6 +35,7 @@ FLOORS = {
     "menu": 5,
     "job": 6,
     "preview": 6,
+    "gradcheck": 6,
     "sweep": 7,
     "cli": 8,
 }
