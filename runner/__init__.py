@@ -4,7 +4,9 @@ A file imports only from a lower floor, or from its own room's `base.py`:
 
     8  cli                      Hydra in, exit code out
     7  sweep                    many runs as one thing
-    6  job preview grammar      one run, from its configuration to its pictures; a schedule without one; what is typed
+    6  job preview gradcheck grammar
+                                one run, from its configuration to its pictures; a schedule, a gradient without one;
+                                what is typed
     5  lanes build plot screen menu
                                 runs side by side; names to objects; rows to pictures and lines; code to help pages
     4  train store              the one loop; the run folder

@@ -164,6 +164,7 @@ def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) ->
     given = {name: value for name, value in node.items() if name not in taken}
     try:
         if issubclass(cls, torch.optim.Optimizer):
+            given = {name: nested(f"{key}.{name}", value, Optimizer, plugins) for name, value in given.items()}
             return Torch(cls=cls, arguments=given).tried()  # its own checks, before any training
         only_known(cls, given)
         for name, value in given.items():

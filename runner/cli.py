@@ -4,6 +4,7 @@
     optrun -m key=value,value ...   a sweep
     optrun list | resume | plot     what there is; go on; draw again
     optrun schedule [key=value ...] what a schedule would do, without training
+    optrun gradcheck [key=value ...] whether the gradient of a run is the slope of its loss
 
 One run is composed by Hydra's compose call, which leaves no folder behind when the configuration is refused; `-m` and
 Hydra's own flags go through `hydra.main`. This file imports neither torch nor pandas nor pyplot: help and completion
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from runner.screen.base import Screen
 
 PACKAGE = Path(__file__).parent
-COMMANDS = ("list", "schedule", "resume", "plot", "help")
+COMMANDS = ("list", "schedule", "gradcheck", "resume", "plot", "help")
 PREVIEWED = ("schedule", "lr", "epochs", "steps", "optimizer", "plugins", "hydra.run.dir")
 WAYS = ("workers", "lanes")  # how the runs of a sweep share the machine
 HYDRA_FLAGS = {
@@ -128,6 +129,8 @@ def dispatch(arguments: list[str]) -> int:
         return shown(arguments)
     if first == "schedule":
         return previewed(arguments[1:])
+    if first == "gradcheck":
+        return gradchecked(arguments[1:])
     if first in ("resume", "plot"):
         return with_folder(first, arguments[1:])
     if first and not first.startswith("-") and "=" not in first and not first.startswith("~"):
@@ -259,6 +262,19 @@ def previewed(arguments: list[str]) -> int:
     run = build.from_hydra(config, plugin_names(others))
     chosen = any(argument.startswith("hydra.run.dir=") for argument in others)
     for line in preview.show(run, steps, path if chosen else path.parent):
+        print(line)
+    return 0
+
+
+def gradchecked(arguments: list[str]) -> int:
+    """`optrun gradcheck [key=value ...]`: compare the gradient of a run with finite differences, without training."""
+    if any(argument in ("-m", "--multirun") for argument in arguments):
+        raise ConfigError("", "optrun gradcheck -m", allowed="one run", do="leave out -m")
+    prepared(arguments)
+    config, _ = composed(arguments)
+    from runner import build, gradcheck
+
+    for line in gradcheck.show(build.from_hydra(config, plugin_names(arguments))):
         print(line)
     return 0
 

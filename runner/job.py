@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from runner.core.errors import (
 )
 from runner.run import Examples, Material, Run, prepare, read
 from runner.screen.base import Header, Screen
+from runner.store.base import disk
 from runner.store.folder import Row, RunFolder, read_config, read_manifest, read_status, refuse_taken
 from runner.train import Ending, columns, train
 
@@ -122,6 +124,7 @@ def taken_up(
             if kept[key] != now:
                 what = "the data" if key == "data_sha256" else "the initial parameters"
                 raise CorruptError(f"{path}: {what} are not those that this run was started with ({key} differs)")
+        refuse_other_statistics(path / "preprocess.npz", m.statistics)
         for name, version in versions().items():
             if (before := kept["versions"].get(name)) != version:
                 screen.notice(f"started with {name} {before}, resumed with {version}: bits may differ")
@@ -137,6 +140,19 @@ def packed(arrays: dict[str, Any]) -> bytes:
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()
+
+
+def refuse_other_statistics(file: Path, now: dict[str, Any]) -> None:
+    """`CorruptError` where the file does not hold what the preprocessing learns of the training part now."""
+    if not file.exists():
+        raise CorruptError(f"{file} is missing, which holds what the preprocessing learned when the run was started")
+    try:
+        with disk(file, "read"), np.load(file, allow_pickle=False) as archive:
+            kept = dict(archive)
+    except (ValueError, KeyError, BadZipFile, EOFError) as error:
+        raise CorruptError(f"{file} is damaged: {error}") from None
+    if kept.keys() != now.keys() or any(not np.array_equal(kept[name], now[name]) for name in kept):
+        raise CorruptError(f"{file} does not hold what the preprocessing learns of the training part now")
 
 
 def work(opened: Opened, screen: Screen, pictures: bool) -> Result:

@@ -98,7 +98,7 @@ class OutOfMemory(OptrunError):
 
 
 class ExpectationMissed(OptrunError):
-    """The run is fine, but a number that was asked for with `expect.` was not reached."""
+    """A number that was asked for with `expect.` was not reached, or a gradient is not the slope that it should be."""
 
     exit_code = 8
 

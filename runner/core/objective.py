@@ -12,13 +12,14 @@ cannot look cheap. This is the only file that knows how a gradient is taken.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from runner.core.errors import Diverged
 from runner.core.moments import Moments
@@ -148,6 +149,30 @@ class Objective:
             (loss,), (self._one,), keep_graph=False, create_graph=False, inputs=self._parameters,
             allow_unreachable=False, accumulate_grad=False,
         )  # fmt: skip
+
+    def value_and_graph(self, parameters: Sequence[Tensor]) -> tuple[float, tuple[Tensor, ...]]:
+        """L at `parameters`, one for each tensor of the layout, and its gradients, which can be differentiated again.
+
+        Raises `Diverged` as `value_and_grad` does. What becomes of the graph is not counted.
+        """
+        self.counts.forward += 1
+        self.counts.backward += 1
+        names = [slot.name for slot in self.layout.slots]
+        output = functional_call(self.module, dict(zip(names, parameters, strict=True)), (self.x,))
+        loss = self.loss(output, self.y)
+        total = loss * self.y.shape[0] if self.summed else loss
+        if self.penalty is not None:
+            total = total + self.penalty.value(torch.cat([each.reshape(-1) for each in parameters]), self.layout)
+        gradients = torch.autograd.grad(total, parameters, create_graph=True)
+        norm = torch.stack([gradient.detach().norm() for gradient in gradients]).norm().item()
+        if self._fresh:
+            self._fresh, self.first, self.output = False, (loss.item(), norm), output.detach()
+            for part in self._moments:
+                part.keep()
+        if not (math.isfinite(total.item()) and math.isfinite(norm)):
+            raise Diverged(loss.item() if math.isfinite(total.item()) else total.item(), norm)
+        # 0 p, since the gradient of a loss that is straight in p would have no graph.
+        return total.item(), tuple(g + 0.0 * p for g, p in zip(gradients, parameters, strict=True))
 
     def refit(self, theta: Tensor, parts: Iterable[Tensor]) -> None:
         """Give every layer that is exact in use the moments of its inputs over all examples, at `theta`.

@@ -3,12 +3,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-import numpy as np
-
-from runner.dataset.arrays import table
-from runner.dataset.base import Compact, Published, Table
-from runner.dataset.download import files
-from runner.dataset.idx_format import read_idx
+from runner.dataset.base import Published, Table
+from runner.dataset.like_mnist import four_files
 
 
 @final
@@ -37,13 +33,7 @@ class FashionMnist(Published):
     url: str = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 
     def load(self) -> Table:
-        found = files(self, "fashion_mnist")
-        parts = {part: str(found[f"{part}-ubyte.gz"]) for part in ("train-images-idx3", "train-labels-idx1")}
-        parts |= {part: str(found[f"{part}-ubyte.gz"]) for part in ("t10k-images-idx3", "t10k-labels-idx1")}
-        x, y, x_test, y_test = (read_idx(path, "dataset.folder", limit_mb=100) for path in parts.values())
-        images = Compact(np.concatenate([x, x_test])[:, None])
-        made = table(images, np.concatenate([y, y_test]), False, parts["train-images-idx3"], parts["train-labels-idx1"])
-        return replace(made, classes=CLASSES)
+        return replace(four_files(self, "fashion_mnist"), classes=CLASSES)
 
 
 CLASSES = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

@@ -3,12 +3,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import numpy as np
-
-from runner.dataset.arrays import table
-from runner.dataset.base import Compact, Published, Table
-from runner.dataset.download import files
-from runner.dataset.idx_format import read_idx
+from runner.dataset.base import Published, Table
+from runner.dataset.like_mnist import four_files
 
 
 @final
@@ -38,9 +34,4 @@ class Mnist(Published):
     url: str = "https://ossci-datasets.s3.amazonaws.com/mnist"
 
     def load(self) -> Table:
-        found = files(self, "mnist")
-        parts = {part: str(found[f"{part}-ubyte.gz"]) for part in ("train-images-idx3", "train-labels-idx1")}
-        parts |= {part: str(found[f"{part}-ubyte.gz"]) for part in ("t10k-images-idx3", "t10k-labels-idx1")}
-        x, y, x_test, y_test = (read_idx(path, "dataset.folder", limit_mb=100) for path in parts.values())
-        images = Compact(np.concatenate([x, x_test])[:, None])
-        return table(images, np.concatenate([y, y_test]), False, parts["train-images-idx3"], parts["train-labels-idx1"])
+        return four_files(self, "mnist")

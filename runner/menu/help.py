@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.menu.catalogue import Room, plain_keys, rooms
+from runner.menu.catalogue import Room, plain_keys, problems, rooms
 from runner.menu.text import bold, columns, fitted, joined, paragraph
 
 INTRO = (
@@ -31,6 +31,7 @@ EXIT_CODES = (
 FURTHER = (
     ("optrun list [ROOM] [CHOICE]", "formula, arguments, source of a choice"),
     ("optrun schedule schedule=cosine", "draws a schedule; steps= in an epoch"),
+    ("optrun gradcheck architecture=convnet", "the gradient against finite differences"),
     ("optrun optimizer=sgd --cfg job", "the configuration, without a run"),
     ("optrun --hydra-help", "the flags of Hydra, which reads all this"),
     ('eval "$(optrun -sc install=bash)"', "tab completion, in bash or zsh"),
@@ -43,6 +44,7 @@ def help_page(width: int = 80, colour: bool = False) -> str:
     """What the program does, how to ask for it, and what comes out."""
     width = fitted(width)
     choices = [(place.name, ", ".join(marked(name, place) for name in place.names)) for place in rooms()]
+    choices.append(("problem", ", ".join(one.name for one in problems())))
     keys = [(f"{key.name}={default(key.default)}", key.meaning) for key in plain_keys()]
     sections = (
         ("Examples", columns(EXAMPLES, width, LEFT)),

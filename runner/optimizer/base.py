@@ -22,7 +22,7 @@ that gives the same iterates.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -32,6 +32,7 @@ from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 from runner.core.check import Choice
+from runner.core.errors import ConfigError
 from runner.core.theta import Layout
 from runner.linalg.vector import Scalar, add_product_, add_quotient_, larger, sqrt
 
@@ -48,6 +49,15 @@ class Asked(Protocol):
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """L(theta) and its gradient, shaped like theta."""
+
+    def value_and_graph(self, parameters: Sequence[Tensor]) -> tuple[float, Sequence[Tensor]]:
+        """L at `parameters`, one for each tensor of theta, and the gradients, which can be differentiated once more."""
+        raise ConfigError(
+            "optimizer",
+            "",
+            allowed="a gradient that can be differentiated once more, of the loss itself",
+            do="take the wrapper away from around a rule that wants one",
+        )
 
 
 @dataclass(frozen=True)
@@ -184,6 +194,24 @@ class Wrapper(Optimizer):
         name = type(self).__module__.rpartition(".")[2]
         own = [text for text in self.changed() if not text.startswith("inner=")]
         return " ".join([name, *own, "around", self.inner.label])
+
+
+@dataclass(frozen=True)
+class Clipped(Asked):
+    """An objective whose gradients are clipped.
+
+    clip: from a gradient to the one that is told
+    """
+
+    objective: Asked
+    clip: Callable[[Tensor], Tensor]
+
+    def value(self, theta: Tensor) -> float:
+        return self.objective.value(theta)
+
+    def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
+        value, g = self.objective.value_and_grad(theta)
+        return value, self.clip(g)
 
 
 Betas = tuple[float, float]

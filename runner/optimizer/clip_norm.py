@@ -7,22 +7,7 @@ from torch import Tensor
 
 from runner.core.check import Positive
 from runner.linalg.vector import norm
-from runner.optimizer.base import Asked, State, Wrapper
-
-
-@dataclass(frozen=True)
-class Clipped:
-    """An objective whose gradients are clipped."""
-
-    objective: Asked
-    limit: float
-
-    def value(self, theta: Tensor) -> float:
-        return self.objective.value(theta)
-
-    def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
-        value, g = self.objective.value_and_grad(theta)
-        return value, g * (self.limit / norm(g)).clamp(max=1.0)
+from runner.optimizer.base import Asked, Clipped, State, Wrapper
 
 
 @final
@@ -49,7 +34,10 @@ class ClipNorm(Wrapper):
     max_norm: Positive = 1.0
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
-        self.inner.step(theta, state["inner"], Clipped(objective, self.max_norm), lr, t)
+        self.inner.step(theta, state["inner"], Clipped(objective, self.clip), lr, t)
+
+    def clip(self, g: Tensor) -> Tensor:
+        return g * (self.max_norm / norm(g)).clamp(max=1.0)
 
     def rule(self, lr: float) -> str:
         return f"g <- g min(1, {self.max_norm}/||g||);  {self.inner.rule(lr)}"

@@ -6,22 +6,7 @@ from typing import final
 from torch import Tensor
 
 from runner.core.check import Positive
-from runner.optimizer.base import Asked, State, Wrapper
-
-
-@dataclass(frozen=True)
-class Clipped:
-    """An objective whose gradients are clipped."""
-
-    objective: Asked
-    limit: float
-
-    def value(self, theta: Tensor) -> float:
-        return self.objective.value(theta)
-
-    def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
-        value, g = self.objective.value_and_grad(theta)
-        return value, g.clamp(-self.limit, self.limit)
+from runner.optimizer.base import Asked, Clipped, State, Wrapper
 
 
 @final
@@ -46,7 +31,10 @@ class ClipValue(Wrapper):
     max_value: Positive = 0.01
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
-        self.inner.step(theta, state["inner"], Clipped(objective, self.max_value), lr, t)
+        self.inner.step(theta, state["inner"], Clipped(objective, self.clip), lr, t)
+
+    def clip(self, g: Tensor) -> Tensor:
+        return g.clamp(-self.max_value, self.max_value)
 
     def rule(self, lr: float) -> str:
         return f"g <- g clipped to [-{self.max_value}, {self.max_value}];  {self.inner.rule(lr)}"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from runner.core.theta import Layout, Slot
+from runner.optimizer import base
 
 Closure = Callable[[], Any]
 
@@ -47,7 +48,7 @@ def flat(tensors: list[Tensor]) -> Tensor:
     return torch.cat([each.reshape(-1) for each in tensors]) if others else first.reshape(-1)
 
 
-class Asked:
+class Asked(base.Asked):
     """What a rule may ask of anybody's loop: the gradient at hand, and elsewhere whatever the closure says."""
 
     def __init__(self, vector: Vector, closure: Closure | None) -> None:
@@ -56,6 +57,7 @@ class Asked:
     def value(self, theta: Tensor) -> float:
         return self.value_and_grad(theta)[0]
 
+    @torch.no_grad()
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         if theta is self.vector.theta:
             return float("nan"), self.vector.gradient()  # the loss was the business of the loop

@@ -11,7 +11,7 @@ from runner.optimizer.base import Asked, Asks, State, Wrapper
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class Elsewhere(Asked):
     """An objective that answers for theta + shift when it is asked for theta."""
 
     objective: Asked

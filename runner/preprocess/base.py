@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.core.check import Choice
+from runner.core.check import Choice, NonNegative
 
 Array = np.ndarray[Any, Any]
 Statistics = dict[str, Array]
@@ -119,6 +119,32 @@ def along_axes(x: Array, statistics: Statistics) -> Array:
     centred = (x - statistics["mean"]).reshape(len(x), statistics["factor"].size)
     scaled: Array = (centred @ statistics["axes"].T) * statistics["factor"]
     return scaled
+
+
+@dataclass(frozen=True)
+class Whitening(Preprocess):
+    """A map to inputs without correlation, from their principal axes.
+
+    eps: added to every variance, in the squared unit of the inputs; damps directions of little variance
+    target: standardize targets that are numbers, which is the same thing for one number
+    """
+
+    eps: NonNegative = 0.0
+    target: bool = True
+
+    def learn(self, blocks: Blocks) -> Statistics:
+        return principal(blocks, self.eps)
+
+    def fit_target(self, y: Array) -> Statistics:
+        return moments((y[:, None],)) if self.target else {}
+
+    def transform_target(self, y: Array, statistics: Statistics) -> Array:
+        return standardized(y[:, None], statistics)[:, 0] if statistics else y
+
+    def remarks(self, statistics: Statistics) -> list[str]:
+        flat = int(statistics["flat"].sum())
+        every = f"{flat} of {statistics['flat'].size} directions"
+        return [f"{every} have no variance in training: set to 0"] if flat else []
 
 
 def listed(marked: Array, what: str, outcome: str) -> list[str]:

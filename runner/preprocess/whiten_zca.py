@@ -3,22 +3,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from runner.core.check import NonNegative
-from runner.preprocess.base import (
-    Array,
-    Blocks,
-    Preprocess,
-    Statistics,
-    along_axes,
-    moments,
-    principal,
-    standardized,
-)
+from runner.preprocess.base import Array, Statistics, Whitening, along_axes
 
 
 @final
 @dataclass(frozen=True)
-class WhitenZca(Preprocess):
+class WhitenZca(Whitening):
     """Make the inputs uncorrelated with variance 1, moving them as little as possible.
 
         x~ = U diag(lambda + eps)^(-1/2) U^T (x - mu),   Cov(x) = U diag(lambda) U^T
@@ -28,9 +18,6 @@ class WhitenZca(Preprocess):
     Directions without variance in training
     (more columns than rows, a constant column, a column that is a sum of others) become 0 in all parts: nothing is
     divided by rounding noise, and they are counted.
-
-    eps: added to every variance, in the squared unit of the inputs; damps directions of little variance
-    target: standardize targets that are numbers, which is the same thing for one number
 
     >>> import numpy as np
     >>> x = np.array([[1.0, 2.0], [3.0, -2.0], [-1.0, 4.0], [2.0, 2.0]])
@@ -44,22 +31,5 @@ class WhitenZca(Preprocess):
     Here: columns in very different units mix by their size: standardize first, as in preprocess=chain.
     """
 
-    eps: NonNegative = 0.0
-    target: bool = True
-
-    def learn(self, blocks: Blocks) -> Statistics:
-        return principal(blocks, self.eps)
-
     def transform(self, x: Array, statistics: Statistics) -> Array:
         return (along_axes(x, statistics) @ statistics["axes"]).reshape(x.shape)
-
-    def fit_target(self, y: Array) -> Statistics:
-        return moments((y[:, None],)) if self.target else {}
-
-    def transform_target(self, y: Array, statistics: Statistics) -> Array:
-        return standardized(y[:, None], statistics)[:, 0] if statistics else y
-
-    def remarks(self, statistics: Statistics) -> list[str]:
-        flat = int(statistics["flat"].sum())
-        every = f"{flat} of {statistics['flat'].size} directions"
-        return [f"{every} have no variance in training: set to 0"] if flat else []

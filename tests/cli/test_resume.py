@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from runner import job
@@ -370,3 +371,25 @@ def test_the_clock_of_a_resumed_run_may_stand_earlier(
     assert call("resume", "run").code == 0
     assert differing(remains(whole), remains(path)) == []
     assert math.isfinite(read_status(path)["train_s"])
+
+
+def other_mean(file: Path) -> None:
+    arrays = dict(np.load(file))
+    np.savez(file, **arrays | {"mean": arrays["mean"] + 1})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (Path.unlink, "is missing, which holds what the preprocessing learned when the run was started"),
+        (lambda file: flip(file, 300), "is damaged: Bad CRC-32 for file 'mean.npy'"),
+        (other_mean, "does not hold what the preprocessing learns of the training part now"),
+    ],
+)
+def test_statistics_that_are_missing_damaged_or_other_ones_are_noticed(
+    change: Callable[[Path], object], said: str, cut: Cut, call: Call
+) -> None:
+    path = cut()
+    change(path / "preprocess.npz")
+    answer = call("resume", "run")
+    assert (answer.code, answer.err) == (6, f"optrun: run/preprocess.npz {said}\n")

@@ -99,3 +99,9 @@ def test_the_page_says_how_to_get_completion_as_hydra_says_it() -> None:
 
     assert BashCompletion.help("install").format("optrun") in menu.help_page(80)
     assert FishCompletion.help("install").format("optrun") in menu.help_page(80)
+
+
+def test_the_page_names_the_functions_that_need_no_data() -> None:
+    names = ", ".join(problem.name for problem in menu.problems())
+    assert "rosenbrock" in names
+    assert f" problem {names} " in words(menu.help_page(80))

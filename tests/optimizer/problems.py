@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from runner.core.objective import Objective
 from runner.core.theta import Layout, Slot, adopt
-from runner.optimizer.base import Optimizer
+from runner.optimizer.base import Asked, Optimizer
 
 
 @dataclass
-class Quadratic:
+class Quadratic(Asked):
     """L(theta) = 1/2 sum_i h_i (theta_i - minimum_i)^2, asked like any objective; its curvatures are h."""
 
     h: Tensor
@@ -31,7 +31,7 @@ class Quadratic:
 
 
 @dataclass
-class Given:
+class Given(Asked):
     """An objective whose gradients are given, one for each step."""
 
     gradients: Iterator[Tensor]

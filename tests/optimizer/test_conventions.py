@@ -15,7 +15,7 @@ from runner.core.errors import ConfigError
 from runner.optimizer.adagrad import Adagrad
 from runner.optimizer.adam import Adam
 from runner.optimizer.amsgrad import AMSGrad
-from runner.optimizer.base import Optimizer
+from runner.optimizer.base import Asked, Optimizer
 from runner.optimizer.heavy_ball import HeavyBall
 from runner.optimizer.momentum import Momentum
 from runner.optimizer.momentum_ema import MomentumEMA
@@ -73,7 +73,7 @@ def test_with_lr_inside_the_velocity_momentum_is_another_under_a_schedule() -> N
     assert apart(path(HeavyBall(mu=0.9), STAIRCASE), path(Momentum(mu=0.9), STAIRCASE)) > 0.01
 
 
-class Plane:
+class Plane(Asked):
     """L = sum theta: its gradient is 1 everywhere."""
 
     def value(self, theta: Tensor) -> float:
@@ -176,7 +176,7 @@ def test_under_a_schedule_torchs_nesterov_leaves_the_look_ahead_points() -> None
     assert apart(path(Nesterov(mu=0.9), STAIRCASE), nesterov(STAIRCASE, lambda t: 0.9)[1]) > 1e-3
 
 
-class Counted:
+class Counted(Asked):
     """A quadratic that notes where it was asked for gradients."""
 
     def __init__(self) -> None:

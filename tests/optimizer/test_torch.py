@@ -14,6 +14,8 @@ from runner.core.errors import ConfigError
 from runner.core.objective import Objective
 from runner.core.theta import adopt
 from runner.optimizer.base import State
+from runner.optimizer.clip_norm import ClipNorm
+from runner.optimizer.foreign import Way
 from runner.optimizer.torch import Torch
 from runner.store.checkpoint import decode, encode
 from tests.optimizer.problems import Quadratic, apart, batches, descend, flat, network, trained, trained_by_hand
@@ -174,7 +176,7 @@ def test_an_optimizer_that_takes_any_argument_is_given_it() -> None:
 
 def refused(cls: type[O.Optimizer], arguments: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
-        Torch(cls=cls, arguments=arguments).make([nn.Parameter(torch.zeros(2, 2))], 0.1)
+        Torch(cls=cls, arguments=arguments).make({"weight": nn.Parameter(torch.zeros(2, 2))}, 0.1)
     return str(caught.value)
 
 
@@ -230,18 +232,106 @@ def test_an_optimizer_that_cannot_work_with_dense_gradients_is_refused_before_an
 
 
 class Twice(Bare):
-    """One that needs a gradient which can be differentiated once more."""
+    """Newton's step on a quadratic whose Hessian is a multiple of the identity: it differentiates the gradient."""
 
     def step(self) -> None:  # type: ignore[override]
-        for parameter in self.param_groups[0]["params"]:
-            torch.autograd.grad(parameter.grad.sum(), parameter)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                (h,) = torch.autograd.grad(parameter.grad.sum(), parameter, retain_graph=True)
+                parameter.data -= group["lr"] * parameter.grad.detach() / (h + 1e-12)
 
 
-def test_an_optimizer_that_differentiates_the_gradient_is_refused_before_any_training() -> None:
-    with pytest.raises(
-        ConfigError, match=r"Twice\(lr=0.1\) is refused\n  allowed: what Twice takes\n  do this: element 0"
-    ):
-        Torch(cls=Twice).tried()
+class Bowl(nn.Module):
+    """L = 2 |theta - 1|^2, whatever its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(torch.zeros(3, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * (self.theta - 1).square()
+
+
+def test_an_optimizer_that_differentiates_the_gradient_is_given_one_with_a_graph() -> None:
+    rule = Torch(cls=Twice).tried()
+    assert rule.way() == Way(graph=True)
+    theta, layout = adopt(module := Bowl())
+    objective = Objective(module, lambda output, y: output.sum(), theta, layout)
+    state = rule.start(theta, layout)
+    objective.on(theta.new_zeros(1), theta.new_zeros(1))
+    rule.step(theta, state, objective, 0.5, 1)
+    assert theta.tolist() == pytest.approx([0.5] * 3, rel=1e-11)  # half of the way; h is 4, and 1e-12 beside it
+    assert [parameter.grad for parameter in state["parameters"]] == [None]
+
+
+def test_a_wrapper_that_changes_gradients_refuses_a_rule_that_differentiates_them() -> None:
+    rule = ClipNorm(inner=Torch(cls=Twice))
+    theta, layout = adopt(module := Bowl())
+    objective = Objective(module, lambda output, y: output.sum(), theta, layout)
+    objective.on(theta.new_zeros(1), theta.new_zeros(1))
+    with pytest.raises(ConfigError) as caught:
+        rule.step(theta, rule.start(theta, layout), objective, 0.5, 1)
+    assert str(caught.value) == (
+        "optimizer is refused\n  allowed: a gradient that can be differentiated once more, of the loss itself\n"
+        "  do this: take the wrapper away from around a rule that wants one"
+    )
+
+
+class Noisy(Bare):
+    """One that draws from torch's global generator."""
+
+    def step(self) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.data -= group["lr"] * torch.randn_like(parameter)
+
+
+def test_what_an_optimizer_draws_hangs_on_the_start_and_on_the_step_and_leaves_the_generator_alone() -> None:
+    rule, before = Torch(cls=Noisy).tried(), torch.get_rng_state()
+    assert rule.way() == Way(draws=True)
+
+    def walked(start: float, t: int) -> Tensor:
+        theta = torch.tensor([start, 0.0])
+        rule.step(theta, rule.start(theta, flat(2)), BOWL, 0.1, t)
+        return theta - torch.tensor([start, 0.0])
+
+    assert torch.equal(walked(0.0, 1), walked(0.0, 1))
+    assert not torch.allclose(walked(0.0, 1), walked(0.0, 2))
+    assert not torch.allclose(walked(0.0, 1), walked(1.0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class Late(Bare):
+    """One that wants a gradient at hand and a closure for the next, and says so in its step alone."""
+
+    def step(self, closure: Any = None) -> None:
+        if closure is None:
+            raise RuntimeError("a closure is wanted")
+        for group in self.param_groups:
+            before = [parameter.grad for parameter in group["params"]]
+            closure()
+            for parameter, g in zip(group["params"], before, strict=True):
+                parameter.data -= group["lr"] * (0 * parameter if g is None else g + parameter.grad)
+
+
+class Asking(Bare):
+    """One that asks its closure for every gradient, and says so in its step alone."""
+
+    def step(self, closure: Any = None) -> None:
+        if closure is None:
+            raise RuntimeError("a closure is wanted")
+        with torch.no_grad():  # which must not keep the closure from its gradient
+            closure()
+        super().step()
+
+
+@pytest.mark.parametrize(("cls", "way"), [(Late, Way(closure=True)), (Asking, Way(closure=True, before=False))])
+def test_a_gradient_is_at_hand_beside_a_closure_where_that_makes_a_difference(cls: type[Any], way: Way) -> None:
+    rule = Torch(cls=cls).tried()
+    assert rule.way() == way
+    training = Training(rule, torch.float64)
+    training.steps(1, 1)
+    assert training.objective.counts.backward == 1 + way.before
 
 
 class Switching(Bare):
@@ -267,13 +357,33 @@ def test_an_optimizer_with_two_modes_is_judged_in_one_and_trains_in_the_other_un
 
 
 class Hoarder(torch.optim.SGD):
-    """Remembers a dtype, as some optimizers do."""
+    """Remembers an object of a class of its own."""
 
     def step(self, closure: Any = None) -> None:
         super().step(closure)
         for group in self.param_groups:
             for parameter in group["params"]:
-                self.state[parameter]["dtype"] = parameter.dtype
+                self.state[parameter]["kernel"] = object()
+
+
+class Forgetful(torch.optim.SGD):
+    """Remembers its last rate where no state_dict() finds it."""
+
+    last = 0.0
+
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            group["lr"], self.last = group["lr"] + self.last, group["lr"]
+        super().step(closure)
+
+
+class Single(torch.optim.SGD):
+    """Works in float32 alone."""
+
+    def step(self, closure: Any = None) -> None:
+        if any(parameter.dtype != torch.float32 for group in self.param_groups for parameter in group["params"]):
+            raise ArithmeticError("single precision only")
+        super().step(closure)
 
 
 class Square(torch.optim.SGD):
@@ -285,11 +395,19 @@ class Square(torch.optim.SGD):
         super().step(closure)
 
 
+class Mute(torch.optim.Optimizer):
+    """Has no step at all."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, {})
+
+
 @pytest.mark.parametrize(
     ("cls", "why"),
     [
-        (Hoarder, "choose another: it remembers a dtype, which a checkpoint does not hold"),
-        (Square, "matrices only"),
+        (Hoarder, "choose another: it remembers a object, which a checkpoint does not hold"),
+        (Forgetful, "choose another: its state_dict() lacks some of what its next step depends on"),
+        (Mute, "choose another: a step of it ends in NotImplementedError"),
     ],
 )
 def test_a_class_that_cannot_work_here_is_refused_before_training_in_its_own_words(cls: type[Any], why: str) -> None:
@@ -297,3 +415,26 @@ def test_a_class_that_cannot_work_here_is_refused_before_training_in_its_own_wor
         Torch(cls=cls).tried()
     assert error.value.refusal.do == why
     assert error.value.refusal.allowed == f"what {cls.__name__} takes"
+
+
+def test_a_class_that_cannot_work_in_the_precision_of_the_run_is_refused_when_the_run_starts() -> None:
+    rule = Torch(cls=Single).tried()
+    assert rule.start(torch.zeros(2), flat(2))
+    with pytest.raises(ConfigError) as error:
+        rule.start(torch.zeros(2, dtype=torch.float64), flat(2))
+    assert error.value.refusal.do == "single precision only"
+
+
+@pytest.mark.parametrize("cls", [Square, O.Muon])
+def test_a_class_for_matrices_alone_trains_a_network_of_these_and_no_other(cls: type[Any]) -> None:
+    rule = Torch(cls=cls).tried()
+    theta, layout = adopt(nn.Linear(3, 2, bias=False))
+    rule.start(theta, layout)
+    theta, layout = adopt(network())
+    with pytest.raises(ConfigError) as error:
+        rule.start(theta, layout)
+    assert str(error.value) == (
+        f"optimizer={cls.__name__} is refused\n"
+        "  allowed: a network of matrices alone; this one has 0.bias, 2.bias as well\n"
+        "  do this: choose optimizer=muon, which moves the rest by AdamW, or a network without biases"
+    )
