@@ -80,9 +80,18 @@ def begun(
 ) -> Opened:
     """A new run in a new folder."""
     refuse_taken(path.resolve())
+    return claimed(*prepared(run, examples_of), path, command, together)
+
+
+def prepared(run: Run, examples_of: Callable[[Run], Examples] = read) -> tuple[Run, Material]:
+    """A run with what it works on."""
     with memory_errors():
         m = prepare(run, examples_of)
-    run = settled(run, m)
+    return settled(run, m), m
+
+
+def claimed(run: Run, m: Material, path: Path, command: str, together: bool) -> Opened:
+    """A run that was prepared, in a new folder."""
     files = {"preprocess.npz": packed(m.statistics)}
     about = manifest(run, m, command) | {"side_by_side": together}
     return Opened(run, m, RunFolder.claim(path, build.to_yaml(run), about, columns(run), files), together)
@@ -161,7 +170,7 @@ def work(opened: Opened, screen: Screen, pictures: bool) -> Result:
     torch.set_num_threads(m.threads)
     with screen.training(header(run, m, folder)), failures_noted(folder), memory_errors():
         if opened.together:
-            ((_, ending),) = lanes.train([lanes.Lane.of(run, m, folder, screen)])
+            (((_, ending),),) = lanes.train([lanes.Lane.of(run, m, folder, screen)])
         else:
             ending = train(run, m, folder, screen)
     return finished(opened, ending, screen, pictures)

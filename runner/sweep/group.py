@@ -18,7 +18,7 @@ from runner import job, lanes
 from runner.core.errors import ConfigError, DiskError, Interrupted, LockedError, OptrunError, OutOfMemory
 from runner.job import Opened
 from runner.lanes import Lane
-from runner.run import Run, Shared, prepare
+from runner.run import Material, Run, Shared, prepare
 from runner.screen.base import Silent
 from runner.store.folder import is_run
 from runner.sweep import fuse
@@ -78,6 +78,10 @@ class Member:
     task: Task
     opened: Opened
     lane: Lane
+
+    @classmethod
+    def of(cls, task: Task, opened: Opened) -> Member:
+        return cls(task, opened, Lane.of(opened.run, opened.m, opened.folder, Silent()))
 
     @property
     def step(self) -> tuple[int, int]:
@@ -187,13 +191,20 @@ def trained_together(group: Sequence[Task], manner: Manner, shared: Shared) -> I
     """The same for runs side by side."""
     waiting: list[Member] = []
     try:
+        ready: list[tuple[Task, Run, Material]] = []
         for task in group:
             try:
-                opened = open_run(task, manner, shared)
+                if is_run(task.folder):
+                    waiting.append(Member.of(task, job.taken_up(task.folder, manner.plugins, Silent(), shared)))
+                else:
+                    ready.append((task, *job.prepared(settled(task, manner), shared)))
             except Exception as error:
                 yield outcome(task, error)
-                continue
-            waiting.append(Member(task, opened, Lane.of(opened.run, opened.m, opened.folder, Silent())))
+        for (task, _, _), found in zip(ready, lanes.at_once(claimed, ready), strict=True):
+            if isinstance(found, Exception):
+                yield outcome(task, found)
+            else:
+                waiting.append(Member.of(task, found))
         torch.set_num_threads(waiting[0].opened.m.threads if waiting else 1)
         while waiting:
             yield from in_step([each for each in waiting if each.step == waiting[0].step], waiting, manner)
@@ -209,11 +220,13 @@ def trained_together(group: Sequence[Task], manner: Manner, shared: Shared) -> I
         close(waiting)
 
 
-def open_run(task: Task, manner: Manner, shared: Shared) -> Opened:
-    """The run of a task with its folder, new or taken up."""
-    if is_run(task.folder):
-        return job.taken_up(task.folder, manner.plugins, Silent(), shared)
-    return job.begun(settled(task, manner), task.folder, task.command, shared, together=True)
+def claimed(ready: tuple[Task, Run, Material]) -> Opened | Exception:
+    """The run of a task in a new folder, or why it has none."""
+    task, run, m = ready
+    try:
+        return job.claimed(run, m, task.folder, task.command, together=True)
+    except Exception as error:
+        return error
 
 
 def close(waiting: list[Member]) -> None:
@@ -227,13 +240,17 @@ def in_step(members: Sequence[Member], waiting: list[Member], manner: Manner) ->
     left = {id(each.lane): each for each in members}
     try:
         with job.memory_errors():
-            for lane, ending in lanes.train([each.lane for each in members]):
-                one = left[id(lane)]
-                result = job.finished(one.opened, ending, Silent(), manner.pictures)
-                del left[id(lane)]
-                waiting.remove(one)
-                close([one])
-                yield Outcome(one.task.job.number, result.summary, result.exit_code)
+            for endings in lanes.train([each.lane for each in members]):
+                ended = [(left[id(lane)], ending) for lane, ending in endings]
+                results = lanes.at_once(lambda each: job.finished(each[0].opened, each[1], Silent(), False), ended)
+                for one, _ in ended:
+                    del left[id(one.lane)]
+                    waiting.remove(one)
+                    close([one])
+                for (one, _), result in zip(ended, results, strict=True):
+                    if manner.pictures:
+                        job.pictured(result.path, Silent())
+                    yield Outcome(one.task.job.number, result.summary, result.exit_code)
     except BaseException as error:
         for each in left.values():
             job.note(each.opened.folder, error)

@@ -86,8 +86,8 @@ def together(runs: Sequence[Run], paths: Iterable[Path]) -> list[Left]:
     with ExitStack() as stack:
         folders = [stack.enter_context(opened(run, path)) for run, path in zip(runs, paths, strict=True)]
         company = [Lane.of(run, prepare(run), folder, Silent()) for run, folder in zip(runs, folders, strict=True)]
-        for lane, ending in lanes.train(company):
-            endings[id(lane)] = ending
+        for ended in lanes.train(company):
+            endings |= {id(lane): ending for lane, ending in ended}
         return [left(lane.folder, endings[id(lane)], lane.at.theta) for lane in company]
 
 

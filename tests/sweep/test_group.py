@@ -160,7 +160,7 @@ def test_a_run_that_another_process_has_is_left_to_it(tmp_path: Path) -> None:
 def test_a_bug_in_the_middle_is_noted_in_every_folder_and_lets_go_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(members: list[Lane]) -> Iterator[tuple[Lane, Ending]]:
+    def broken(members: list[Lane]) -> Iterator[list[tuple[Lane, Ending]]]:
         raise RuntimeError("a bug")
         yield
 
@@ -177,7 +177,7 @@ def test_a_bug_in_the_middle_is_noted_in_every_folder_and_lets_go_of_them(
 def test_where_memory_does_not_suffice_a_group_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train, sizes = lanes.train, []
 
-    def greedy(members: list[Lane]) -> Iterator[tuple[Lane, Ending]]:
+    def greedy(members: list[Lane]) -> Iterator[list[tuple[Lane, Ending]]]:
         sizes.append(len(members))
         if len(members) > 1:
             raise MemoryError
@@ -190,7 +190,7 @@ def test_where_memory_does_not_suffice_a_group_is_halved(tmp_path: Path, monkeyp
 
 
 def test_a_run_that_is_too_large_even_alone_is_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def greedy(members: list[Lane]) -> Iterator[tuple[Lane, Ending]]:
+    def greedy(members: list[Lane]) -> Iterator[list[tuple[Lane, Ending]]]:
         raise MemoryError
         yield
 
