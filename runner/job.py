@@ -51,8 +51,8 @@ class Result:
 class Opened:
     """A run whose folder is open, before its training.
 
-    together  whether it goes through the program of runs side by side, as the manifest says for good: who its
-              neighbours are changes nothing, but alone its kernels would round differently
+    together  whether it goes through the program of runs side by side, as the manifest says for good, since alone it
+              would go through other kernels, which round differently
     """
 
     run: Run
