@@ -7,9 +7,9 @@ The network is called once, mapped over the rows: a product of matrices becomes 
 over K times as many numbers. The sum of the K losses is differentiated; since none depends on another's parameters, its
 gradient is all of theirs.
 
-A row never sees the others, and against the objective of a run alone its numbers agree up to rounding. Where the rows of
-every layer fill vector registers (widths of 16, 32, ...) the neighbours change no bit of it, as long as there is one; so
-a single row is given twice. For other widths some kernels round by where in memory a row lies.
+A row never sees the others, and its numbers agree with those of the objective of a run alone up to rounding. Where
+every layer fills vector registers (widths of 16, 32, ...) its neighbours change no bit of it, as long as there is one;
+so a single row is given twice. For other widths some kernels round by where in memory a row lies.
 """
 
 from __future__ import annotations
