@@ -1,7 +1,7 @@
 """How fast runs and sweeps are, as ratios: `make bench ARGS=--quick`, or `python -m tests.bench --only step`.
 
-Prints five tables and fails nobody: on a busy machine a timing is no verdict. Takes a quarter of an hour, with --quick
-about nine minutes.
+Prints six tables and fails nobody: on a busy machine a timing is no verdict. Takes half an hour, with --quick half of
+it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import time
 
 import torch
 
-from tests.bench import process, step, sweep
+from tests.bench import lanes, process, step, sweep
 from tests.bench.turns import Comparison, table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").strip())
     parser.add_argument("--quick", action="store_true", help="few turns: a first impression")
-    parser.add_argument("--only", choices=("step", "process", "sweep"), help="one of the three parts")
+    parser.add_argument("--only", choices=("step", "process", "lanes", "sweep"), help="one of the four parts")
     given = parser.parse_args()
     torch.set_num_threads(1)
     begun = time.perf_counter()
@@ -28,13 +28,16 @@ def main() -> None:
     if given.only in (None, "process"):
         caption = "Whole process, s: the default experiment, 30 epochs"
         print("\n" + table(caption, [process.compared(15 if given.quick else 50)], unit=1.0))
+    if given.only in (None, "lanes"):
+        caption = "Runs side by side, us a run and step, whole loop with all files; one thread"
+        print("\n" + table(caption, lanes.comparisons(20 if given.quick else 60), unit=1e-6))
     if given.only in (None, "sweep"):
         sweeps(quick=given.quick)
     print(f"\ntorch {torch.__version__}; measured in {time.perf_counter() - begun:.0f} s")
 
 
 def sweeps(quick: bool) -> None:
-    caption = "Whole sweep, s: 32 learning rates, MLP 64-32-32-10, digits, 30 epochs, all files"
+    caption = "Whole sweep from the shell, s: 32 learning rates, digits, 30 epochs, all files"
     print("\n" + table(caption, sweep.comparisons(5 if quick else 30), unit=1.0))
     if not sweep.joblib_is_there():
         print("hydra/launcher=joblib: missing; `pip install hydra-joblib-launcher` for its line")

@@ -1,7 +1,8 @@
-"""The time of whole sweeps: 32 learning rates of the MLP 64-32-32-10 on the digits, 30 epochs, all files written.
+"""The time of whole sweeps: 32 learning rates on the digits, 30 epochs, all files written.
 
-Every side starts from the shell. The rivals: a call of `optrun` for each rate (one call is timed and multiplied), the
-same sweep with its runs one after the other in one process, and Hydra's joblib launcher where it is installed.
+Every side starts from the shell. The rivals: a call of `optrun` for each rate (one call is timed and multiplied);
+Hydra's basic launcher, which runs the jobs one after the other in one process, and its joblib launcher with two jobs at
+a time, where it is installed; and our own launcher without what makes it fast, one after the other in one process.
 """
 
 from __future__ import annotations
@@ -18,35 +19,39 @@ from importlib import metadata
 from itertools import count
 from pathlib import Path
 
-from tests.bench.turns import Comparison, in_turns
+from tests.bench.turns import Comparison, Timed, in_turns
 
 ROOT = Path(__file__).parents[2]
 OPTRUN = [sys.executable, "-m", "runner"]
 RATES = [f"{10 ** (-4 + 3 * i / 31):.4g}" for i in range(32)]  # from 0.0001 to 0.1
-NETWORK = "architecture.hidden=[32,32]"
+SMALL, WIDE = "architecture.hidden=[32,32]", "architecture.hidden=[128,128]"
+BASIC = ("hydra/launcher=basic", "hydra/sweeper=basic")
+ONE_BY_ONE = ("lanes=off", "workers=1")
 GROWTH = (8, 64, 512)
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
 
 def comparisons(seconds: float) -> Iterator[Comparison]:
     """Our sweep against its rivals, wall time, in about so many seconds each."""
-    sweep = ("-m", f"lr={','.join(RATES)}", NETWORK)
     with scratch() as folder:
 
-        def ours(*more: str) -> float:
-            return timed(folder, *sweep, *more)
+        def sweep(network: str, *more: str) -> Timed:
+            return lambda: timed(folder, "-m", f"lr={','.join(RATES)}", network, *more)
 
-        def one_call() -> float:
-            return len(RATES) * timed(folder, "lr=0.01", NETWORK)
+        def calls() -> float:
+            return len(RATES) * timed(folder, "lr=0.01", SMALL)
 
-        rivals = {
-            "sweep : 32 calls of optrun (one call x 32)": (one_call, 0.05),
-            "sweep : one after the other in one process": (lambda: ours("workers=1"), None),
-        }
+        rivals: list[tuple[str, str, Timed, float | None]] = [
+            ("64-32-32-10 : 32 calls of optrun (one call x 32)", SMALL, calls, 1 / 20),
+            ("64-32-32-10 : hydra/launcher=basic", SMALL, sweep(SMALL, *BASIC), 1 / 5),
+            ("64-32-32-10 : lanes=off workers=1", SMALL, sweep(SMALL, *ONE_BY_ONE), None),
+            ("64-128-128-10 : hydra/launcher=basic", WIDE, sweep(WIDE, *BASIC), 1 / 2.5),
+            ("64-128-128-10 : lanes=off workers=1", WIDE, sweep(WIDE, *ONE_BY_ONE), None),
+        ]
         if joblib_is_there():
-            rivals["sweep : hydra/launcher=joblib, 2 jobs"] = (lambda: ours(*JOBLIB), None)
-        for what, (theirs, bound) in rivals.items():
-            times = in_turns({"ours": ours, "theirs": theirs}, seconds)
+            rivals.append(("64-32-32-10 : hydra/launcher=joblib, 2 jobs", SMALL, sweep(SMALL, *JOBLIB), 1 / 3))
+        for what, network, theirs, bound in rivals:
+            times = in_turns({"ours": sweep(network), "theirs": theirs}, seconds)
             yield Comparison(what, times["ours"], times["theirs"], bound)
 
 
