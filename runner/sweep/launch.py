@@ -19,16 +19,27 @@ from runner.core.errors import (
     LockedError,
     OptrunError,
 )
-from runner.screen.base import Screen, Silent, percent, shortest
+from runner.screen.base import Screen, Silent, shortest
 from runner.store.base import disk
 from runner.store.folder import is_run, locked, read_status
-from runner.sweep.base import Job, Row, axes, is_sweep, ranked, read_jobs, row_from, row_of, write_jobs, write_table
+from runner.sweep.base import (
+    ENDED,
+    Job,
+    Row,
+    axes,
+    is_sweep,
+    ranked,
+    read_jobs,
+    row_from,
+    row_of,
+    rows_of,
+    write_jobs,
+    write_table,
+)
+from runner.sweep.results import conclude
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-ENDED = ("completed", "diverged")
-SHOWN = 20  # rows of the ranked table on the screen; all of them are in sweep.csv
 
 
 def start(
@@ -72,14 +83,14 @@ def resume(path: Path, plugins: tuple[str, ...], screen: Screen) -> int:
 
 
 def redraw(path: Path, screen: Screen) -> int:
-    """Write the table and the picture of a sweep anew, from its run folders."""
+    """Write the tables and the picture of a sweep anew, from its rows, and show the tables."""
     path = path.resolve()
     jobs, about = read_jobs(path)
     sweep = Sweep(path, jobs, about["metrics"], (), screen, {})
-    sweep.rows = [row for each in jobs if (row := sweep.known(each)) is not None]
+    sweep.rows = rows_of(path, jobs, sweep.metrics)
     if not sweep.rows:
         raise ConfigError("", path, allowed="a sweep with at least one run", do=f"optrun resume {path}")
-    write_table(path, sweep.rows, sweep.axes, sweep.metrics)
+    sweep.told()
     for each in sweep.drawn():
         screen.say(str(shortest(each)))
     return 0
@@ -120,12 +131,11 @@ class Sweep:
                 say(self.line(row))
         finally:
             write_table(self.path, self.rows, self.axes, self.metrics)
+        order = self.told()
         try:
             self.drawn()
         except Exception as error:  # a picture is derived; it can be drawn again and must not fail a sweep
             say(f"the picture was not drawn ({type(error).__name__}: {error}); optrun plot {shortest(self.path)}")
-        order = ranked(self.rows)
-        self.screen.table(*self.table(order))
         say(f"files: {shortest(self.path)}")
         return self.exit_code(order)
 
@@ -174,20 +184,11 @@ class Sweep:
             return done + f"best val_loss {best:.5g} in epoch {row.best_epoch}, {row.epochs} epochs"
         return done + f"{row.status.upper()}: {row.verdict}"
 
-    def table(self, order: list[Row]) -> tuple[list[str], list[list[str]], str]:
-        """(header, cells, caption) of the ranked table."""
-        numbers = ["best_val_loss", *(f"best_val_{name}" for name in self.metrics), "final_val_loss"]
-        cells = []
-        for rank, row in enumerate(order[:SHOWN], start=1):
-            good = row.status == "completed"
-            values = [row.number(name) for name in numbers]
-            shown = [percent(n, v) if good and v is not None else "" for n, v in zip(numbers, values, strict=True)]
-            place = str(rank) if good else "-"
-            epoch = "" if row.best_epoch is None or not good else str(row.best_epoch)
-            cells.append([place, str(row.job.number), *row.values.values(), row.status, *shown, epoch])
-        rest = f"; {len(order) - SHOWN} more in sweep.csv" if len(order) > SHOWN else ""
-        header = ["rank", "job", *self.axes, "status", *numbers, "best_epoch"]
-        return header, cells, f"ranked by the best validation loss{rest}"
+    def told(self) -> list[Row]:
+        """Write the tables, show them, and return the runs from the best to the worst."""
+        for table in conclude(self.path, self.jobs, self.rows, self.axes, self.metrics):
+            self.screen.table(*table)
+        return ranked(self.rows)
 
     def drawn(self) -> list[Path]:
         from runner.plot import sweep
