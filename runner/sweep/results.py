@@ -68,7 +68,7 @@ def table_of_settings(order: Sequence[Setting], metrics: Iterable[str]) -> Table
 
 
 def table_of_importance(found: Importance) -> Table:
-    """What explains the result, the largest share first; without shares, no more than why there are none."""
+    """What explains the result, the largest share first; without shares, why there are none."""
     cells = [
         [
             each.source,
@@ -78,7 +78,7 @@ def table_of_importance(found: Importance) -> Table:
         ]
         for each in found.shares
     ]
-    return ["axis", "values", "share", "by chance"] if cells else [], cells, found.words
+    return ["axis", "values", "share", "by chance"], cells, found.words
 
 
 def spelled(name: str, estimate: Estimate | None) -> str:

@@ -261,3 +261,8 @@ def test_plot_makes_table_and_picture_from_the_run_folders(call: Call, tmp_path:
         (tmp_path / "sweep" / name).unlink()
     assert call("plot", "sweep").code == 0
     assert {name: (tmp_path / "sweep" / name).read_bytes() for name in before} == before
+
+
+def test_where_nothing_is_explained_the_cause_is_said(call: Call) -> None:  # noqa: F811
+    answer = call("-m", "optimizer=sgd", "lr=1e6,1e7", "sampler.batch_size=50,100", *TINY, SWEEP)
+    assert "axis  values  share  by chance\nno shares of the axes: nothing varies among 0 runs" in answer.out
