@@ -1,4 +1,5 @@
-"""Which choice won: all runs of a sweep on one slide, the curves at the left and the comparison at the right.
+"""Which choice won: all runs of a sweep on one slide, the curves at the left and the comparison at the right, and from
+three axes on all of them below.
 
 How runs become lines, and which comparison is drawn, is told in `runner.plot.panel.base`.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +33,16 @@ from runner.plot.base import (
     save,
     text_width,
 )
-from runner.plot.panel import against, heat, ranking, together
+from runner.plot.panel import against, heat, parallel, ranking, together
 from runner.plot.panel.base import Group, Job, Sweep, number_in, short
 
 
 def draw(folder: Path) -> list[Path]:
     """Draw `sweep.png` and `sweep.svg` from `sweep.json`, `sweep.csv` and the runs' `metrics.csv` of a sweep folder.
 
-    A run without a `metrics.csv` (not started, failed early) has no curve. Returns the two paths. Raises `DiskError`
-    if a file cannot be read or written and `CorruptError` if it does not hold what it should; the old pictures are
-    then still there.
+    With `sweep_importance.csv`, what an axis explains stands at it. A run without a `metrics.csv` (not started, failed
+    early) has no curve. Returns the two paths. Raises `DiskError` if a file cannot be read or written and
+    `CorruptError` if it does not hold what it should; the old pictures are then still there.
     """
     with look():
         return save(figure(read(folder)), folder, "sweep")
@@ -65,21 +67,42 @@ def read(folder: Path) -> Sweep:
         # The axes come first: of two columns `epochs`, the first is what was asked for and the second what came.
         values = {axis: literal(row[header.index(axis)]) for axis in axes}
         jobs.append(_job(folder, values, dict(zip(header, row, strict=True))))
-    return Sweep(str(plan.get("title", folder.name)), axes, tuple(jobs))
+    sweep = Sweep(str(plan.get("title", folder.name)), axes, tuple(jobs), _shares(folder))
+    drawn = {job.folder for job in sweep.drawn}
+    return replace(sweep, jobs=tuple(_with_curve(job) if job.folder in drawn else job for job in jobs))
 
 
 def _job(folder: Path, values: dict[str, str], row: dict[str, str]) -> Job:
-    path = folder / row["dir"] / "metrics.csv"
-    told = values, row["status"], number_in(row["best_val_loss"]), number_in(row["final_val_loss"])
+    done = number_in(row.get("epochs_done", ""))
+    lost_in = done if row["status"] == "diverged" and done > 0 else None
+    numbers = number_in(row["best_val_loss"]), number_in(row["final_val_loss"])
+    return Job(folder / row["dir"], values, row["status"], *numbers, np.empty(0), np.empty(0), lost_in)
+
+
+def _with_curve(job: Job) -> Job:
+    path = job.folder / "metrics.csv"
     if not path.is_file():
-        return Job(*told, np.empty(0), np.empty(0), None)
+        return job
     columns = read_columns(path, ("epoch", "train_loss", "val_loss"))
     epochs, losses = measured(columns["epoch"], columns["val_loss"])
     end = lost_at(columns["train_loss"], columns["val_loss"])
-    if end is None and row["status"] == "diverged" and len(columns["epoch"]):
+    if end is None and job.status == "diverged" and len(columns["epoch"]):
         end = len(columns["epoch"]) - 1
     lost_in = None if end is None else float(columns["epoch"][end])
-    return Job(*told, epochs, losses, lost_in)
+    return replace(job, epochs=epochs, losses=losses, lost_in=lost_in)
+
+
+def _shares(folder: Path) -> dict[str, float]:
+    """Axis -> the share of the variance that it explains, if that was computed."""
+    path = folder / "sweep_importance.csv"
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise DiskError(f"{path} cannot be read: {error.strerror}") from None
+    return {row["axis"]: float(row["share"]) for row in rows if row.get("share")}
 
 
 def figure(sweep: Sweep) -> Figure:
@@ -88,7 +111,8 @@ def figure(sweep: Sweep) -> Figure:
     across = _columns([text for _, text in entries])
     lines = math.ceil(len(entries) / across)
     foot, head = 0.62, 0.45
-    slide, high = page(sweep.title, _notes(sweep), 3.3 + foot + head + 0.24 * lines)
+    below = parallel.HIGH + 0.8 + head if len(sweep.live) >= parallel.LEAST else 0.0
+    slide, high = page(sweep.title, _notes(sweep), 3.3 + foot + head + 0.24 * lines + below)
     if entries:
         handles = [
             Line2D([], [], color=g.colour, ls=g.dash, lw=2.2, marker=g.marker, ms=6, mec="white", mew=0.6)
@@ -99,10 +123,12 @@ def figure(sweep: Sweep) -> Figure:
             bbox_to_anchor=(MARGIN / WIDTH, (high + 0.02) / slide.get_size_inches()[1]), fontsize=10.5,
             handlelength=2.4, borderaxespad=0, borderpad=0, columnspacing=1.6, labelspacing=0.4,
         )  # fmt: skip
-    high -= foot + head + 0.24 * lines
+    high -= foot + head + 0.24 * lines + below
     comparison = (ranking.draw, against.draw, heat.draw)[min(len(sweep.numeric), 2)]
-    together.draw(slide, foot, high, sweep)
-    comparison(slide, foot, high, sweep)
+    together.draw(slide, foot + below, high, sweep)
+    comparison(slide, foot + below, high, sweep)
+    if below:
+        parallel.draw(slide, 0.8, sweep)
     return slide
 
 
@@ -139,12 +165,20 @@ def _notes(sweep: Sweep) -> list[tuple[str, str]]:
         for axis in sweep.axes
         if axis not in sweep.live and axis not in sweep.seeds and sweep.jobs
     ]
-    most = max((len(setting.jobs) for setting in sweep.settings), default=0)
-    if most > 1:
+    if sweep.seeded > 1:
         without = " without diverged ones" if any(s.lost and s.kept for s in sweep.settings) else ""
-        notes.append(f"line: mean of {most} seeds{without}, band: lowest to highest")
-    if any(len(group.settings) > 1 for group in sweep.groups):
+        some = max(len(sweep.sampled(setting)) for setting in sweep.champions)
+        of = f"{some} of {sweep.seeded:,}" if some < sweep.seeded else f"{sweep.seeded}"
+        notes.append(f"line: mean of {of} seeds{without}, band: lowest to highest")
+        # The cells of a heat map have no room for it.
+        notes += ["bar: 95 % interval of the mean"] if len(sweep.numeric) < 2 else []
+    others = len(sweep.settings) - len(sweep.champions)
+    if len(sweep.followers) < others:
+        notes.append(f"thin: {len(sweep.followers)} of the {others:,} other settings, evenly by rank")
+    elif any(len(group.settings) > 1 for group in sweep.groups):
         notes.append("thin: the other settings")
+    if sweep.shares and len(sweep.live) >= parallel.LEAST:
+        notes.append("% alone: share of the variance")
     unnamed = sum(not group.named for group in sweep.groups)
     if unnamed and sweep.words:
         notes.append(f"grey: {unnamed} more")

@@ -16,19 +16,31 @@ import torch
 
 from runner import build
 from runner.core.errors import ConfigError, ExpectationMissed
-from runner.screen.base import Screen, percent, shortest
+from runner.screen.base import Screen, shortest
 from runner.store.base import disk
 from runner.store.folder import in_use, is_run, locked, read_status
 from runner.sweep import engine
-from runner.sweep.base import Job, Row, axes, is_sweep, ranked, read_jobs, row_from, row_of, write_jobs, write_table
+from runner.sweep.base import (
+    ENDED,
+    Job,
+    Row,
+    axes,
+    is_sweep,
+    ranked,
+    read_jobs,
+    row_from,
+    row_of,
+    rows_of,
+    write_jobs,
+    write_table,
+)
 from runner.sweep.engine import Lost, Tick, Workers
 from runner.sweep.extend import divided
 from runner.sweep.grid import Cell, Grid, refuse_shared_folders
 from runner.sweep.group import Lanes, Manner, Outcome, Task, failed, groups
 from runner.sweep.progress import Progress
+from runner.sweep.results import conclude
 
-ENDED = ("completed", "diverged")
-SHOWN = 20  # rows of the ranked table on the screen; all of them are in sweep.csv
 STAGED = ".claim.*.tmp"  # as RunFolder.claim names them
 PICTURED = 8  # runs, up to which each draws its own curves: two pictures take longer than 30 epochs of digits
 
@@ -116,14 +128,14 @@ def cleared(path: Path, jobs: Iterable[Job]) -> None:
 
 
 def redraw(path: Path, screen: Screen) -> int:
-    """Write the table and the picture of a sweep anew, from its run folders."""
+    """Write the tables and the picture of a sweep anew, from its rows, and show the tables."""
     path = path.resolve()
     jobs, about = read_jobs(path)
     sweep = Sweep(path, jobs, about, Way((), screen), {})
-    sweep.rows = [row for each in jobs if (row := sweep.known(each)) is not None]
+    sweep.rows = rows_of(path, jobs, sweep.metrics)
     if not sweep.rows:
         raise ConfigError("", path, allowed="a sweep with at least one run", do=f"optrun resume {path}")
-    write_table(path, sweep.rows, sweep.axes, sweep.metrics)
+    sweep.told()
     for each in sweep.drawn():
         screen.say(str(shortest(each)))
     return 0
@@ -170,12 +182,11 @@ class Sweep:
         finally:
             self.progress.summed_up()
             write_table(self.path, self.rows, self.axes, self.metrics)
+        order = self.told()
         try:
             self.drawn()
         except Exception as error:  # a picture is derived; it can be drawn again and must not fail a sweep
             say(f"the picture was not drawn ({type(error).__name__}: {error}); optrun plot {shortest(self.path)}")
-        order = ranked(self.rows)
-        self.screen.table(*self.table(order))
         if not self.manner.pictures:
             say(f"curves of one run: optrun plot {shortest(self.path / order[0].job.folder)}")
         say(f"files: {shortest(self.path)}")
@@ -245,20 +256,11 @@ class Sweep:
         """What an earlier process left of a job."""
         return row_of(self.path, each, self.axes, self.metrics) if is_run(self.path / each.folder) else None
 
-    def table(self, order: list[Row]) -> tuple[list[str], list[list[str]], str]:
-        """(header, cells, caption) of the ranked table."""
-        numbers = ["best_val_loss", *(f"best_val_{name}" for name in self.metrics), "final_val_loss"]
-        cells = []
-        for rank, row in enumerate(order[:SHOWN], start=1):
-            good = row.status == "completed"
-            values = [row.number(name) for name in numbers]
-            shown = [percent(n, v) if good and v is not None else "" for n, v in zip(numbers, values, strict=True)]
-            place = str(rank) if good else "-"
-            epoch = "" if row.best_epoch is None or not good else str(row.best_epoch)
-            cells.append([place, str(row.job.number), *row.values.values(), row.status, *shown, epoch])
-        rest = f"; {len(order) - SHOWN} more in sweep.csv" if len(order) > SHOWN else ""
-        header = ["rank", "job", *self.axes, "status", *numbers, "best_epoch"]
-        return header, cells, f"ranked by the best validation loss{rest}"
+    def told(self) -> list[Row]:
+        """Write the tables, show them, and return the runs from the best to the worst."""
+        for table in conclude(self.path, self.jobs, self.rows, self.axes, self.metrics):
+            self.screen.table(*table)
+        return ranked(self.rows)
 
     def drawn(self) -> list[Path]:
         from runner.plot import sweep

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from runner.core.errors import CorruptError, DiskError
 from runner.plot import base, sweep
@@ -74,7 +74,7 @@ def points(line: Line2D) -> tuple[list[float], list[float]]:
 
 
 def crosses(axes: Axes) -> list[float]:
-    return [points(line)[0][0] for line in axes.lines if line.get_marker() == "x"]
+    return [x for line in axes.lines if line.get_marker() == "x" for x in points(line)[0]]
 
 
 def strong(axes: Axes) -> list[Line2D]:
@@ -108,7 +108,7 @@ def test_both_pictures_are_written_and_drawing_again_gives_the_same_bytes(tmp_pa
 def test_the_comparison_is_chosen_by_the_axes(tmp_path: Path, axes: dict[str, list[str]], comparison: str) -> None:
     figure = drawn(folder(tmp_path, axes, lambda v: 1.0))
     assert list(panels(figure)) == ["validation loss", comparison]
-    cells = [patch for patch in figure.axes[1].patches if isinstance(patch, Rectangle)]
+    cells = [mesh for mesh in figure.axes[1].collections if isinstance(mesh, QuadMesh)]
     assert bool(cells) is ("optimizer.weight_decay" in axes)
 
 
@@ -121,6 +121,16 @@ def test_runs_that_differ_only_in_the_seed_are_one_mean_with_a_band_from_lowest_
     ]
     assert {(float(band[:, 1].min()), float(band[:, 1].max())) for band in np.array(bands)} == {(1.0, 3.0)}
     assert "line: mean of 3 seeds, band: lowest to highest" in figure.texts[1].get_text()
+
+
+def test_the_bar_at_a_mean_over_seeds_is_its_95_percent_interval(tmp_path: Path) -> None:
+    figure = drawn(folder(tmp_path, LR | SEED, lambda v: 1.0 + int(v["seed"])))
+    (bars,) = [each for each in figure.axes[1].collections if isinstance(each, LineCollection)]
+    # The seeds give 1, 2 and 3: s = 1, and t = 4.302653 with two degrees of freedom.
+    half = 4.302653 / math.sqrt(3)
+    for (_, low), (_, high) in bars.get_segments():
+        assert (low, high) == pytest.approx((2 - half, 2 + half), rel=1e-6)  # the digits that are given here
+    assert "bar: 95 % interval of the mean" in figure.texts[1].get_text()
 
 
 def test_a_key_that_ends_in_seed_is_a_seed(tmp_path: Path) -> None:
@@ -189,8 +199,8 @@ def test_the_heat_map_has_means_over_seeds_and_marks_what_diverged(tmp_path: Pat
     figure = drawn(folder(tmp_path, LR | {"momentum": ["0.5", "0.9"]} | SEED, level))
     heat = figure.axes[1]
     assert sorted(words(heat)) == sorted(["1.5", "1.5", "1.9", "1.9", "diverged", "diverged"])
-    hatched = [patch for patch in heat.patches if isinstance(patch, Rectangle) and patch.get_hatch()]
-    assert [patch.get_xy() for patch in hatched] == [(2.0, 0.0), (2.0, 1.0)]
+    (hatched,) = [each for each in heat.collections if each.get_hatch()]
+    assert [np.array(path.vertices)[0].tolist() for path in hatched.get_paths()] == [[2.0, 0.0], [2.0, 1.0]]
     assert [label.get_text() for label in heat.get_xticklabels()] == ["0.001", "0.01", "0.1"]
 
 
@@ -198,7 +208,7 @@ def test_further_axes_of_a_heat_map_are_at_their_best(tmp_path: Path) -> None:
     axes = LR | {"momentum": ["0.5", "0.9"]} | OPTIMIZER
     figure = drawn(folder(tmp_path, axes, lambda v: 1.0 if v["optimizer"] == "adam" else 2.0))
     assert words(figure.axes[1]) == ["1"] * 6
-    assert figure.axes[1].get_title("left") == "best validation loss, best over optimizer"
+    assert figure.axes[1].get_xlabel() == "lr   (best over optimizer)"
 
 
 def test_words_are_ranked_from_the_best_to_the_worst_with_the_diverged_ones_last(tmp_path: Path) -> None:
@@ -272,6 +282,47 @@ def test_a_sweep_of_one_job_and_one_without_a_job_can_be_drawn(tmp_path: Path) -
     (tmp_path / "sweep.csv").write_text("job,dir,status,best_val_loss,final_val_loss\n")
     assert drawn(tmp_path).texts[1].get_text() == "no run yet"
     sweep.draw(tmp_path)
+
+
+def test_of_a_large_sweep_some_curves_are_read_evenly_by_rank_and_the_best_ones_always(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder(tmp_path, {"lr": [str(k) for k in range(1, 1001)]}, lambda v: float(v["lr"]))
+    read: list[str] = []
+
+    def read_columns(path: Path, needed: tuple[str, ...]) -> dict[str, base.Values]:
+        read.append(path.parent.name)
+        return base.read_columns(path, needed)
+
+    monkeypatch.setattr(sweep, "read_columns", read_columns)
+    figure = drawn(tmp_path)
+    assert {"0", "250", "999"} <= set(read)  # the champions: of a long axis the ends, some between, and the best
+    assert len(read) == 305
+    ranks = sorted(map(int, read))
+    assert max(b - a for a, b in itertools.pairwise(ranks)) == 4
+    assert (
+        figure.texts[1].get_text() == "1000 runs: 1000 completed · thin: 300 of the 995 other settings, evenly by rank"
+    )
+
+
+def test_of_a_setting_with_very_many_seeds_the_curve_is_of_some_and_says_so(tmp_path: Path) -> None:
+    figure = drawn(folder(tmp_path, {"seed": [str(k) for k in range(600)]}, lambda v: 1.0 + int(v["seed"])))
+    assert "line: mean of 300 of 600 seeds, band: lowest to highest" in figure.texts[1].get_text()
+    assert points(strong(figure.axes[0])[0])[1][-1] == pytest.approx(300.5, abs=1)  # 300 ranks, rounded
+
+
+def test_a_setting_of_which_a_run_failed_is_not_the_best_of_its_group(tmp_path: Path) -> None:
+    def level(v: dict[str, str]) -> float:
+        return {"0.1": 0.1 if v["seed"] == "0" else math.nan, "0.01": 1.0, "0.001": 2.0}[v["lr"]]
+
+    assert legend(drawn(folder(tmp_path, OPTIMIZER | LR | SEED, level))) == ["sgd at lr 0.01", "adam at lr 0.01"]
+
+
+def test_a_heat_map_without_room_for_numbers_says_what_its_shades_are(tmp_path: Path) -> None:
+    axes = {"lr": [f"{2.0**-k}" for k in range(12)], "momentum": [f"0.{k}" for k in range(1, 7)]}
+    heat = drawn(folder(tmp_path, axes, lambda v: 1.0 if v["lr"] == "0.5" else 2.0)).axes[1]
+    assert heat.get_title("left") == "best validation loss: 1 (dark) to 2"
+    assert words(heat) == []
 
 
 def test_the_legend_of_five_hundred_runs_stays_short(tmp_path: Path) -> None:

@@ -205,9 +205,55 @@ def test_a_sweep_that_was_killed_is_completed_by_resume_with_equal_bytes(tmp_pat
 def test_a_changed_list_of_jobs_is_not_run(call: Call, tmp_path: Path) -> None:  # noqa: F811
     call("-m", "seed=range(2)", *TINY, SWEEP)
     file = tmp_path / "sweep" / "sweep.json"
-    file.write_text(file.read_text().replace('"lr": 0.001', '"lr": 0.002', 1))
+    file.write_text(file.read_text().replace('"lr": [0.001]', '"lr": [0.002]'))
     answer = call("resume", "sweep")
     assert (answer.code, answer.err) == (6, f"optrun: {file} was changed or damaged since it was written\n")
+
+
+def test_a_list_of_jobs_of_another_format_is_refused(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "sweep.json").write_text('{"format": 1}')
+    answer = call("plot", "sweep")
+    message = f"optrun: {tmp_path}/sweep has format 1; this optrun reads sweeps of format 2\n"
+    assert (answer.code, answer.err) == (6, message)
+
+
+def test_runs_that_differ_only_in_the_seed_are_one_line_of_the_table(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    answer = call("-m", "optimizer=sgd", "lr=1e6,0.1,0.01", "seed=range(2)", *TINY, SWEEP)
+    with open(tmp_path / "sweep" / "sweep_seeds.csv", newline="") as file:
+        settings = list(csv.DictReader(file))
+    assert [(s["lr"], s["completed"], s["jobs"]) for s in settings] == [
+        ("0.1", "2", "2 3"),
+        ("0.01", "2", "4 5"),
+        ("1000000.0", "0", "0 1"),
+    ]
+    losses = [float(row["best_val_loss"]) for row in table(tmp_path / "sweep")[2:4]]
+    assert float(settings[0]["best_val_loss_mean"]) == sum(losses) / 2
+    lines = answer.out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.split()[:2] == ["rank", "lr"])
+    shown = [line.split() for line in lines[start + 1 : start + 4]]
+    assert [row[:4] for row in shown[:2]] == [["1", "0.1", "completed", "2/2"], ["2", "0.01", "completed", "2/2"]]
+    assert shown[2] == ["-", "1000000.0", "2", "of", "2", "diverged", "0/2"]
+    assert shown[0][-1] == "best"
+
+
+def test_what_the_axes_explain_is_a_table_where_there_are_two(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    answer = call("-m", "optimizer=sgd,adam", "lr=0.01,0.001", "seed=range(2)", *TINY, SWEEP)
+    with open(tmp_path / "sweep" / "sweep_importance.csv", newline="") as file:
+        shares = list(csv.DictReader(file))
+    assert {row["axis"] for row in shares} == {"optimizer", "lr", "interactions", "seeds"}
+    assert "share of the variance of log best_val_loss, 8 runs in 4 settings" in answer.out
+    call("-m", "lr=0.01,0.001", "seed=range(2)", *TINY, "hydra.sweep.dir=one")
+    assert not (tmp_path / "one" / "sweep_importance.csv").exists()
+
+
+def test_plot_shows_the_ranked_table_and_keeps_what_has_no_folder(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    ended = call("-m", "lr=0.1,nan,0.01", *TINY, SWEEP)
+    before = (tmp_path / "sweep" / "sweep.csv").read_bytes()
+    shown = call("plot", "sweep")
+    assert shown.code == 0
+    assert shown.out.splitlines()[:5] == ended.out.splitlines()[-6:-1]
+    assert (tmp_path / "sweep" / "sweep.csv").read_bytes() == before
 
 
 def test_plot_makes_table_and_picture_from_the_run_folders(call: Call, tmp_path: Path) -> None:  # noqa: F811
@@ -217,3 +263,8 @@ def test_plot_makes_table_and_picture_from_the_run_folders(call: Call, tmp_path:
         (tmp_path / "sweep" / name).unlink()
     assert call("plot", "sweep").code == 0
     assert {name: (tmp_path / "sweep" / name).read_bytes() for name in before} == before
+
+
+def test_where_nothing_is_explained_the_cause_is_said(call: Call) -> None:  # noqa: F811
+    answer = call("-m", "optimizer=sgd", "lr=1e6,1e7", "sampler.batch_size=50,100", *TINY, SWEEP)
+    assert "axis  values  share  by chance\nno shares of the axes: nothing varies among 0 runs" in answer.out

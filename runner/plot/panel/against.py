@@ -24,7 +24,9 @@ from runner.plot.base import (
     set_y,
     text_width,
 )
-from runner.plot.panel.base import Group, Setting, Sweep, cross, short
+from runner.plot.panel.base import Group, Setting, Sweep, crosses, short
+
+FEW = 40  # values of the axis that have a marker each; more of them would touch
 
 
 def draw(slide: Figure, foot: float, high: float, sweep: Sweep) -> None:
@@ -47,19 +49,21 @@ def draw(slide: Figure, foot: float, high: float, sweep: Sweep) -> None:
     _set_swept(axes, sweep.values(axis), log_x)
     axes.set_xlabel(cut(short(axis) + (f"   (best over {', '.join(rest)})" if rest else ""), 4.2, 11))
     used: Counter[float] = Counter()
+    lost_at = []
     for group, along in by_line:
         _line(axes, sweep, group, [s for s in along if s.kept], axis)
         for setting in along:
             if setting.lost:
                 x = float(setting.values[axis])
                 height = 0.965 - 0.05 * min(used[x], 4)
-                cross(axes, x, height, group.colour if sweep.words else BAD)
-                if setting.kept:
+                lost_at.append((x, height, group.colour if sweep.words else BAD))
+                if setting.kept and len(x_values) <= FEW:
                     axes.annotate(
                         f"{setting.lost} of {len(setting.jobs)}", (x, height), xycoords=axes.get_xaxis_transform(),
                         xytext=(-7, 0), textcoords="offset points", size=9, ha="right", va="center", color=QUIET,
                     )  # fmt: skip
                 used[x] += 1
+    crosses(axes, lost_at)
     if lost:
         _say_diverged(axes, headroom)
 
@@ -76,18 +80,27 @@ def _best_along(settings: Iterable[Setting], axis: str) -> list[Setting]:
 def _line(axes: Axes, sweep: Sweep, group: Group, along: list[Setting], axis: str) -> None:
     x = np.array([float(setting.values[axis]) for setting in along])
     best = np.array([setting.best for setting in along])
-    low = np.array([min(job.best for job in setting.kept) for setting in along])
-    high = np.array([max(job.best for job in setting.kept) for setting in along])
+    half = np.array([setting.half for setting in along])
     colour = group.colour if sweep.words else QUIET
-    axes.plot(x, [s.final for s in along], color=colour, ls=":", lw=1.1, marker=group.marker, ms=5.5, mfc="white")
-    if max((len(setting.jobs) for setting in along), default=0) > 1:
-        axes.vlines(x, low, high, color=colour, lw=1.4, alpha=0.7)
-    axes.plot(x, best, color=colour, ls=group.dash, lw=2.2, marker=group.marker if sweep.words else "", ms=7, zorder=4)
+    few = len(x) <= FEW
+    axes.plot(
+        x, [s.final for s in along], color=colour, ls=":", lw=1.1, marker=group.marker if few else "", ms=5.5,
+        mfc="white",
+    )  # fmt: skip
+    if few and half.any():
+        axes.vlines(x, best - half, best + half, color=colour, lw=1.4, alpha=0.7)
+    elif half.any():
+        axes.fill_between(x, best - half, best + half, color=colour, alpha=0.3, lw=0)
+    marker = group.marker if sweep.words and few else ""
+    axes.plot(x, best, color=colour, ls=group.dash, lw=2.2 if few else 1.2, marker=marker, ms=7, zorder=4)
     if not sweep.words:  # each dot in the colour of its curve
         own = {one.champion.values[axis]: one for one in sweep.groups}
-        for setting in along:
-            value = setting.values[axis]
-            axes.plot([float(value)], [setting.best], own[value].marker, color=own[value].colour, ms=9, zorder=5)
+        if few:
+            for setting in along:
+                one = own[setting.values[axis]]
+                axes.plot([float(setting.values[axis])], [setting.best], one.marker, color=one.colour, ms=9, zorder=5)
+        else:
+            axes.scatter(x, best, s=3, c=[own[setting.values[axis]].colour for setting in along], zorder=5)
 
 
 def _set_swept(axes: Axes, values: list[str], log: bool) -> None:

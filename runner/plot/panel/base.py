@@ -7,25 +7,33 @@ no seed:
     one number            `against`   best and final validation loss against it, one line a group
     no number             `ranking`   dots, the best on top
 
+From three such axes on, `parallel` shows them all below.
+
 What is fixed: runs that differ in nothing but a seed are one *setting*; settings that share the values of the colour
 axes are a *group*, shown in one colour. The mean of a setting is taken over the runs that did not diverge, and every
 one that did is a cross: a mean that hides them would recommend the learning rate just below the cliff. A setting with
-a diverged seed is never its group's best while there is one without.
+a diverged or failed seed is never its group's best while there is one without. The bar at a mean is its 95 % interval
+(`runner.core.seeds`); the band around a mean curve is the range of the runs.
+
+The numbers of all runs come from `sweep.csv`. Of a large sweep only `CURVES` runs have their curves read and drawn:
+those of the best settings, and others evenly spread from the best to the worst.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 
+from runner.core.seeds import is_seed, mean_and_half
 from runner.plot.base import VALIDATION, Values
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, without their yellow and with a black and a
@@ -47,12 +55,17 @@ OPTIMIZERS = (
 )  # fmt: skip
 MOST = len(STYLES)  # groups with a style and a line in the legend; the rest is grey
 NUMBERS = 5  # of a long axis of numbers that the legend names, and the best one
+CURVES = 300  # runs whose curves are read: 300 thin lines fill a panel, and their files are read in 0.2 s
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: where it stands on the axes, its numbers, and its validation losses by epoch (finite ones only)."""
+    """One run: where it stands on the axes, its numbers, and its validation losses by epoch (finite ones only), if
+    they were read."""
 
+    folder: Path
     values: dict[str, str]
     status: str
     best: float
@@ -87,12 +100,17 @@ class Setting:
         return _mean([job.best for job in self.kept])
 
     @property
+    def half(self) -> float:
+        """Half the width of the 95 % interval of that mean; 0 where there is no more than one run."""
+        return mean_and_half([job.best for job in self.kept])[1] or 0.0 if self.kept else 0.0
+
+    @property
     def final(self) -> float:
         return _mean([job.final for job in self.kept if math.isfinite(job.final)])
 
     @property
     def rank(self) -> tuple[bool, bool, float]:
-        return (not self.kept, self.lost > 0, self.best if self.kept else math.inf)
+        return (not self.kept, len(self.kept) < len(self.jobs), self.best if self.kept else math.inf)
 
 
 @dataclass(frozen=True)
@@ -118,15 +136,20 @@ class Sweep:
     title: str
     axes: tuple[str, ...]
     jobs: tuple[Job, ...]
+    shares: dict[str, float]  # of the variance, by axis, where it was computed
 
     def values(self, axis: str) -> list[str]:
         """The values of an axis: numbers from small to large, words in the order of the sweep."""
-        found = list(dict.fromkeys(job.values[axis] for job in self.jobs))
-        return sorted(found, key=float) if all(map(_is_number, found)) else found
+        return self._values[axis]
+
+    @cached_property
+    def _values(self) -> dict[str, list[str]]:
+        found = {axis: list(dict.fromkeys(job.values[axis] for job in self.jobs)) for axis in self.axes}
+        return {axis: sorted(v, key=float) if all(map(is_number, v)) else v for axis, v in found.items()}
 
     @cached_property
     def seeds(self) -> tuple[str, ...]:
-        return tuple(axis for axis in self.axes if short(axis).endswith("seed"))
+        return tuple(filter(is_seed, self.axes))
 
     @cached_property
     def live(self) -> tuple[str, ...]:
@@ -136,7 +159,7 @@ class Sweep:
     @cached_property
     def numeric(self) -> tuple[str, ...]:
         """The live axes that are numbers, the learning rate first, then those with most values."""
-        found = [axis for axis in self.live if all(map(_is_number, self.values(axis)))]
+        found = [axis for axis in self.live if all(map(is_number, self.values(axis)))]
         return tuple(sorted(found, key=lambda axis: (short(axis) != "lr", -len(self.values(axis)))))
 
     @cached_property
@@ -150,6 +173,40 @@ class Sweep:
         for job in self.jobs:
             held.setdefault(tuple(job.values[axis] for axis in self.live), []).append(job)
         return tuple(Setting(dict(zip(self.live, key, strict=True)), tuple(jobs)) for key, jobs in held.items())
+
+    @cached_property
+    def ranked(self) -> tuple[Setting, ...]:
+        return tuple(sorted(self.settings, key=lambda setting: setting.rank))
+
+    @cached_property
+    def seeded(self) -> int:
+        """The most runs that a setting has."""
+        return max((len(setting.jobs) for setting in self.settings), default=0)
+
+    @cached_property
+    def champions(self) -> tuple[Setting, ...]:
+        return tuple(group.champion for group in self.groups if group.named)
+
+    @cached_property
+    def followers(self) -> tuple[Setting, ...]:
+        """The settings that are drawn thin: all others, or some of them, evenly from the best to the worst."""
+        best = set(map(id, self.champions))
+        others = [setting for setting in self.ranked if id(setting) not in best]
+        return tuple(others if len(self.jobs) <= CURVES else spread(others, max(CURVES // max(self.seeded, 1), 1)))
+
+    @cached_property
+    def drawn(self) -> tuple[Job, ...]:
+        """The runs whose curves are drawn: all of the followers', and of the champions' as many as there is room."""
+        if len(self.jobs) <= CURVES:
+            return self.jobs
+        chosen = [job for setting in self.followers for job in setting.jobs[:CURVES]]
+        return tuple(chosen + [job for setting in self.champions for job in self.sampled(setting)])
+
+    def sampled(self, setting: Setting) -> tuple[Job, ...]:
+        """The runs of a champion that are drawn, evenly from the best to the worst."""
+        if len(self.jobs) <= CURVES:
+            return setting.jobs
+        return tuple(spread(sorted(setting.jobs, key=lambda job: (job.lost, job.best)), CURVES // len(self.champions)))
 
     @cached_property
     def colour_axes(self) -> tuple[str, ...]:
@@ -176,7 +233,7 @@ class Sweep:
     def _named(self, keys: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
         if self.words or len(keys) <= MOST:
             return set(keys[:MOST])
-        winner = min(self.settings, key=lambda setting: setting.rank)
+        winner = self.ranked[0]
         ends = {keys[round(at)] for at in np.linspace(0, len(keys) - 1, NUMBERS)}
         return ends | {tuple(winner.values[axis] for axis in self.colour_axes)}
 
@@ -234,15 +291,30 @@ def together(setting: Setting) -> tuple[Values, Values, Values, Values]:
     return x, stack.mean(axis=0), stack.min(axis=0), stack.max(axis=0)
 
 
-def cross(axes: Axes, x: float, height: float, colour: Any) -> None:
-    """A diverged run, at a share of the panel's height."""
-    axes.plot(
-        [x], [height], transform=axes.get_xaxis_transform(), marker="x", ms=7, mew=2.2, color=colour, zorder=5,
-        clip_on=False,
-    )  # fmt: skip
+def crosses(axes: Axes, places: Iterable[tuple[float, float, Any]]) -> None:
+    """Diverged runs: (x, share of the panel's height, colour); those at one place with one colour are one cross."""
+    by_colour: dict[Any, list[tuple[float, float]]] = {}
+    for x, height, colour in dict.fromkeys(places):
+        by_colour.setdefault(colour, []).append((x, height))
+    for colour, points in by_colour.items():
+        axes.plot(
+            *zip(*points, strict=True), ls="", transform=axes.get_xaxis_transform(), marker="x", ms=7, mew=2.2,
+            color=colour, zorder=5, clip_on=False,
+        )  # fmt: skip
 
 
-def _is_number(text: str) -> bool:
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of the items, evenly from the first to the last.
+
+    >>> spread("abcdefg", 3)
+    ['a', 'd', 'g']
+    """
+    if len(items) <= most:
+        return list(items)
+    return [items[round(at)] for at in np.linspace(0, len(items) - 1, most)]
+
+
+def is_number(text: str) -> bool:
     return math.isfinite(number_in(text))
 
 

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from runner.plot.base import INK, MARGIN, TRAIN, WIDTH, is_log, number, panel, text_width
+from runner.plot.base import INK, MARGIN, TRAIN, WIDTH, cut, is_log, number, panel, text_width
 from runner.plot.panel.base import Setting, Sweep, short
 
 
@@ -18,7 +19,7 @@ def draw(slide: Figure, foot: float, high: float, sweep: Sweep) -> None:
     """Add the panel for the first two numeric axes, from `foot` inches up and `high` inches high."""
     x_axis, y_axis = sweep.numeric[:2]
     rest = [short(axis) for axis in sweep.live if axis not in (x_axis, y_axis)]
-    over = f", best over {', '.join(rest)}" if rest else ""
+    over = f"   (best over {', '.join(rest)})" if rest else ""
     columns, rows = sweep.values(x_axis), sweep.values(y_axis)
     indent = max(text_width(value, 10.5) for value in rows)
     left = 5.75 + max(0.0, indent - 0.45)
@@ -32,23 +33,34 @@ def draw(slide: Figure, foot: float, high: float, sweep: Sweep) -> None:
     readable = room[0] > 0.45 and room[1] > 0.2
     # Without numbers in the cells the heading says what the shades are.
     shaded = "" if readable else f": {number(low)} (dark) to {number(top)}"
-    axes = panel(slide, left, foot, WIDTH - MARGIN - left, high, f"best validation loss{over}{shaded}")
+    axes = panel(slide, left, foot, WIDTH - MARGIN - left, high, f"best validation loss{shaded}")
     scale = LogNorm(low, top) if is_log(losses) else Normalize(low, top if top > low else low + 1)
     shades = LinearSegmentedColormap.from_list("loss", ["#12365e", "#4f81b5", "#a9c6e3", "#eef4fa"])
     winner = min(cells, key=lambda at: cells[at].rank)
+    kept = np.full((len(rows), len(columns)), np.nan)
     for (column, row), setting in cells.items():
-        face = to_hex(shades(float(scale(setting.best)))) if setting.kept else "#f4f4f4"
-        hatch = "" if setting.kept or not setting.lost else "////"
-        axes.add_patch(Rectangle((column, row), 1, 1, facecolor=face, edgecolor="#9a9a9a" if hatch else "white",
-                                 hatch=hatch, lw=0 if hatch else 1.0))  # fmt: skip
-        if readable:
+        kept[row, column] = setting.best
+    # A cell narrower than a few pixels has no room for an edge, and ten thousand of them are an image in the SVG.
+    edge, image = ("white", False) if readable else ("none", True)
+    axes.pcolormesh(
+        np.ma.masked_invalid(kept), cmap=shades, norm=scale, edgecolor=edge, lw=1.0, rasterized=image, zorder=1
+    )
+    lost = [at for at, setting in cells.items() if setting.lost and not setting.kept]
+    corners = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for x, y in lost]
+    axes.add_collection(
+        PolyCollection(corners, facecolor="#f4f4f4", edgecolor="#9a9a9a", hatch="////", lw=0, rasterized=image),
+        autolim=False,
+    )
+    if readable:
+        for (column, row), setting in cells.items():
+            face = to_hex(shades(float(scale(setting.best)))) if setting.kept else "#f4f4f4"
             _cell(axes, column, row, setting, face, room, (column, row) == winner)
     if cells[winner].kept:
         axes.add_patch(Rectangle(winner, 1, 1, fill=False, edgecolor="white", lw=6, zorder=5, clip_on=False))
         axes.add_patch(Rectangle(winner, 1, 1, fill=False, edgecolor=TRAIN, lw=3, zorder=5, clip_on=False))
     _name_cells(axes, columns, rows, room)
-    hatched = "" if readable or all(setting.kept for setting in cells.values()) else "   (hatched: diverged)"
-    axes.set_xlabel(short(x_axis) + hatched)
+    hatched = "" if readable or all(setting.kept for setting in cells.values()) else "   hatched: diverged"
+    axes.set_xlabel(cut(short(x_axis) + over + hatched, 4.2, 11))
     axes.set_ylabel(short(y_axis))
 
 

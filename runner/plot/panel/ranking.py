@@ -48,6 +48,7 @@ def _row(axes: Axes, row: int, group: Group, setting: Setting) -> None:
     seeds = [job.best for job in setting.kept]
     axes.plot(seeds, [row] * len(seeds), "o", color=group.colour, ms=5, alpha=0.45, mew=0)
     if setting.kept:
+        axes.hlines(row, setting.best - setting.half, setting.best + setting.half, color=group.colour, lw=1.4)
         axes.plot([setting.best], [row], group.marker, color=group.colour, ms=10, mec="white", zorder=4)
         label = number(setting.best)
         right = axes.transLimits.transform(axes.transScale.transform((setting.best, 0)))[0] > 0.6

@@ -11,30 +11,33 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from runner.plot.base import is_log, panel, set_epochs, set_y, thin
-from runner.plot.panel.base import Group, Job, Sweep, cross, together
+from runner.plot.panel.base import Group, Job, Sweep, crosses, together
 
 
 def draw(slide: Figure, foot: float, high: float, sweep: Sweep) -> None:
     """Add the panel, from `foot` inches up and `high` inches high."""
     axes = panel(slide, 0.8, foot, 3.9, high, "validation loss")
     jobs = [job for job in sweep.jobs if len(job.epochs)]
-    crosses = [(job, group) for group in sweep.groups for s in group.settings for job in s.jobs if job.lost]
-    strong = [job for group in sweep.groups if group.named for job in group.champion.kept]
-    _set_losses(axes, jobs, strong, headroom=0.08 if crosses else 0.0)
+    strong = [job for setting in sweep.champions for job in setting.kept]
     first = min((job.epochs[0] for job in jobs), default=0.0)
-    ends = [job.epochs[-1] for job in jobs] + [job.lost_in for job in jobs if job.lost_in is not None]
-    set_epochs(axes, float(first), float(max(ends, default=1.0)))
-    thin_ones = [(s, g) for g in sweep.groups for s in g.settings if s is not g.champion or not g.named]
+    lost = [
+        (first if job.lost_in is None else job.lost_in, 0.965, group.colour)
+        for group in sweep.groups
+        for setting in group.settings
+        for job in setting.jobs
+        if job.lost
+    ]
+    _set_losses(axes, jobs, strong, headroom=0.08 if lost else 0.0)
+    set_epochs(axes, float(first), float(max([job.epochs[-1] for job in jobs] + [x for x, _, _ in lost], default=1.0)))
     # Few thin lines may be seen well, many are a shade.
-    alpha = min(0.45, max(0.15, 12 / max(len(thin_ones), 1)))
-    segments = [np.column_stack(thin(*together(setting)[:2], 100)) for setting, _ in thin_ones]
-    colours = [group.colour for _, group in thin_ones]
+    alpha = min(0.45, max(0.15, 12 / max(len(sweep.followers), 1)))
+    colour_of = {id(setting): group.colour for group in sweep.groups for setting in group.settings}
+    segments = [np.column_stack(thin(*together(setting)[:2], 100)) for setting in sweep.followers]
+    colours = [colour_of[id(setting)] for setting in sweep.followers]
     axes.add_collection(LineCollection(segments, colors=colours, linewidths=1.0, alpha=alpha), autolim=False)
     for at, group in enumerate(group for group in sweep.groups if group.named):
         _strong(axes, group, at)
-    for job, group in crosses:
-        x = job.lost_in if job.lost_in is not None else first
-        cross(axes, x, 0.965, group.colour)
+    crosses(axes, lost)
 
 
 def _set_losses(axes: Axes, jobs: Sequence[Job], strong: Sequence[Job], headroom: float) -> None:
