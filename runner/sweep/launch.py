@@ -225,6 +225,7 @@ class Sweep:
             case Tick():
                 self.progress.running = event.running
                 self.progress.shown()
+                self.look_ahead()
             case Outcome():
                 self.ended(event.number, event.summary, event.exit_code)
                 if event.trace and event.trace not in self.traces:
@@ -261,6 +262,10 @@ class Sweep:
         for table in conclude(self.path, self.jobs, self.rows, self.axes, self.metrics):
             self.screen.table(*table)
         return ranked(self.rows)
+
+    def look_ahead(self) -> None:
+        """While others work: read what the picture will need, which takes 0.3 s."""
+        from runner.plot import sweep  # noqa: F401
 
     def drawn(self) -> list[Path]:
         from runner.plot import sweep

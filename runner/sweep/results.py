@@ -21,6 +21,7 @@ def conclude(
 ) -> list[Table]:
     """Write sweep.csv, and where they say something sweep_seeds.csv and sweep_importance.csv; returns their tables."""
     varied, metrics = list(varied), list(metrics)
+    rows = sorted(rows, key=lambda row: row.job.number)  # they come as they end
     seeded = any(map(is_seed, varied))
     write_table(path, rows, varied, metrics)
     order = settings(jobs, rows, varied)
