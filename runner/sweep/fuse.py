@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import platform
 import time
@@ -32,7 +31,10 @@ from runner.run import InMemory, Material, Run
 from runner.store.base import write_whole
 from runner.train import State
 
-ROUNDS = 3  # of measuring; the shortest counts
+ROUNDS = 4  # of measuring; the shortest counts
+MOST_ROUNDS = 20  # on a machine that is busy with something else
+STEADY = 1.1  # within which two times agree
+HOPELESS = 2.0  # times as slow as one by one, with which measuring ends: it would be the longest part of a small sweep
 PAYS = 1.05  # how many times as fast a group must be: nearer to 1, the measurement's own error would decide
 REMEMBERED = 1000  # measurements, some 100 kB
 SHARE = 0.25  # of the free memory that the groups of all workers may take
@@ -122,21 +124,38 @@ def measured(run: Run, m: Material, count: int) -> tuple[float, float]:
     rows.on(torch.stack([x] * count), torch.stack([y] * count), [None] * count)
     kept = {name: buffer.clone() for name, buffer in m.objective.buffers.items()}
     m.objective.on(x, y)
-    alone = shortest(lambda: m.objective.value_and_grad(m.theta))
-    together = shortest(lambda: rows.value_and_grad(theta), hopeless=2 * alone * count)
+    alone, together = in_turns(lambda: m.objective.value_and_grad(m.theta), lambda: rows.value_and_grad(theta), count)
     for name, buffer in m.objective.buffers.items():
         buffer.copy_(kept[name])
     return alone, together / count
 
 
-def shortest(ask: Callable[[], object], hopeless: float = math.inf) -> float:
-    """Seconds of the shortest of some rounds, after one to warm up; which is enough where it is `hopeless` or more."""
-    found: list[float] = []
-    while len(found) <= ROUNDS and not (found and found[0] >= hopeless):
-        begun = time.perf_counter()
-        ask()
-        found.append(time.perf_counter() - begun)
-    return min(found)
+def in_turns(alone: Callable[[], object], together: Callable[[], object], count: int) -> tuple[float, float]:
+    """Seconds of the shortest round of each, turn by turn, after one to warm up.
+
+    On a machine that others use too, rounds are added until the two shortest of each agree. Where side by side is out
+    of the question, the first rounds are enough.
+    """
+    ones, others = [timed(alone)], [timed(together)]
+    while len(ones) <= ROUNDS or (len(ones) <= MOST_ROUNDS and not (steady(ones[1:]) and steady(others[1:]))):
+        ones.append(timed(alone))
+        others.append(timed(together))
+        if min(others) > HOPELESS * count * min(ones):
+            break
+    return min(ones), min(others)
+
+
+def timed(ask: Callable[[], object]) -> float:
+    """The seconds that something takes."""
+    begun = time.perf_counter()
+    ask()
+    return time.perf_counter() - begun
+
+
+def steady(seconds: list[float]) -> bool:
+    """Whether the two shortest of some times agree."""
+    first, second = sorted(seconds)[:2]
+    return second <= STEADY * first
 
 
 def most(run: Run, m: Material, workers: int) -> int:

@@ -197,12 +197,34 @@ def test_where_a_run_diverges_at_once_nothing_is_measured() -> None:
     assert fuse.verdict(ONE, m, 3) == fuse.Verdict(True, "not measured, since it diverges at once")
 
 
-def test_a_measurement_that_is_hopeless_ends_at_once() -> None:
-    asked: list[int] = []
-    assert fuse.shortest(lambda: asked.append(1), hopeless=0.0) >= 0
-    assert len(asked) == 1
-    fuse.shortest(lambda: asked.append(1))
-    assert len(asked) == 1 + 1 + fuse.ROUNDS
+def clocked(monkeypatch: pytest.MonkeyPatch, alone: list[float], together: list[float]) -> tuple[float, float, int]:
+    """What is measured where the rounds take so long (the last one again and again), and the number of rounds."""
+    turns = [iter(alone), iter(together)]
+    last, asked = [0.0, 0.0], [0, 0]
+
+    def timed(which: int) -> float:
+        asked[which] += 1
+        last[which] = next(turns[which], last[which])
+        return last[which]
+
+    monkeypatch.setattr(fuse, "timed", lambda ask: ask())
+    found = fuse.in_turns(lambda: timed(0), lambda: timed(1), 10)
+    assert asked[0] == asked[1]
+    return (*found, asked[0])
+
+
+def test_of_some_rounds_in_turns_the_shortest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert clocked(monkeypatch, [9.0, 2.0, 2.1, 2.0], [99.0, 10.0, 10.5]) == (2.0, 10.0, 1 + fuse.ROUNDS)
+
+
+def test_on_a_busy_machine_it_measures_on_until_two_times_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert clocked(monkeypatch, [9.0, 2.0], [99.0, 30.0, 20.0, 14.0, 18.0, 25.0, 10.0, 10.1]) == (2.0, 10.0, 8)
+    wild = [1.2**n for n in range(100, 0, -1)]
+    assert clocked(monkeypatch, [1e8], wild)[2] == 1 + fuse.MOST_ROUNDS
+
+
+def test_a_measurement_that_is_hopeless_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert clocked(monkeypatch, [1.0], [99.0, 50.0]) == (1.0, 50.0, 2)
 
 
 def test_as_many_runs_go_together_as_fit_into_the_share_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
