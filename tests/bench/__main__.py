@@ -41,9 +41,13 @@ def sweeps(quick: bool) -> None:
     print("\n" + table(caption, sweep.comparisons(5 if quick else 30), unit=1.0))
     if not sweep.joblib_is_there():
         print("hydra/launcher=joblib: missing; `pip install hydra-joblib-launcher` for its line")
-    print("\nSweeps of more and more runs of the default experiment, one epoch, one process", "", sep="\n")
-    for line in sweep.growth():
-        print(line)
+    for caption, lines in (
+        ("Sweeps of more and more runs of the default experiment, one epoch, lanes=off workers=1", sweep.growth()),
+        ("Sweeps of more and more runs and epochs, MLP 64-32-32-10, from the shell", sweep.linear()),
+    ):
+        print(f"\n{caption}\n")
+        for line in lines:
+            print(line)
 
 
 def steps(quick: bool) -> None:

@@ -66,13 +66,28 @@ def growth() -> Iterator[str]:
     with scratch() as folder:
         for runs in GROWTH:
             name = f"growth{runs}"
-            seconds, peak = measured(folder, "-m", f"seed=range({runs})", "epochs=1", "workers=1", into=name)
+            seconds, peak = measured(folder, "-m", f"seed=range({runs})", "epochs=1", *ONE_BY_ONE, into=name)
             trained = sum(map(training_s, (Path(folder) / name).glob("*/timing.csv")))
             first = first or (runs, seconds, trained)
             more = runs - first[0]
             each = f"{1e3 * (seconds - first[1]) / more:.2f}" if more else ""
             own = f"{1e3 * (seconds - first[1] - (trained - first[2])) / more:.2f}" if more else ""
             yield f"{runs:>6}{seconds:>8.2f}{each:>10}{own:>24}{peak:>10.0f}"
+
+
+def linear() -> Iterator[str]:
+    """How the time of whole sweeps grows with their runs, and with their epochs: a line and a bar for each."""
+    yield f"{'runs':>6}{'epochs':>8}{'s':>8}{'ms a run and epoch':>20}{'peak, MB':>10}"
+    with scratch() as folder:
+        sizes = [*((runs, 10) for runs in (8, 32, 128, 512)), *((64, epochs) for epochs in (10, 40, 160))]
+        found = []
+        for runs, epochs in sizes:
+            more = (SMALL, f"seed=range({runs})", f"epochs={epochs}", "stop=epochs")
+            found.append((runs, epochs, *measured(folder, "-m", *more, into=f"linear{runs}_{epochs}")))
+        longest = max(seconds for _, _, seconds, _ in found)
+        for runs, epochs, seconds, peak in found:
+            bar = "#" * round(40 * seconds / longest)
+            yield f"{runs:>6}{epochs:>8}{seconds:>8.2f}{1e3 * seconds / runs / epochs:>20.3f}{peak:>10.0f}  {bar}"
 
 
 def training_s(path: Path) -> float:
