@@ -27,7 +27,7 @@ RATES = [f"{10 ** (-4 + 3 * i / 31):.4g}" for i in range(32)]  # from 0.0001 to 
 SMALL, WIDE = "architecture.hidden=[32,32]", "architecture.hidden=[128,128]"
 BASIC = ("hydra/launcher=basic", "hydra/sweeper=basic")
 ONE_BY_ONE = ("lanes=off", "workers=1")
-GROWTH = (8, 64, 512)
+GROWTH = (16, 128, 512)
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
 
