@@ -22,16 +22,18 @@ RESULTS = (
     "Each run leaves a folder in outputs/, or in hydra.run.dir=DIR, with metrics.csv (a row per epoch), "
     "curves.png and .svg, summary.json (with the test result), config.yaml and manifest.json, preprocess.npz, "
     "timing.csv and checkpoint/. With -m, hydra.sweep.dir=DIR holds the folders of all runs, with sweep.json, "
-    "sweep.csv and sweep.png."
+    "sweep.csv, sweep_seeds.csv, sweep_importance.csv and sweep.png."
 )
 EXIT_CODES = (
     "0 ok, 1 unexpected, 2 bad configuration or data, 3 diverged, 4 disk, 5 locked, 6 corrupt, 7 out of memory, "
     "8 an expectation missed, 130 interrupted, 143 terminated."
 )
 FURTHER = (
+    ("optrun -m lr=0.1,1 workers=2", "processes; lanes=off: one by one in each"),
+    ("optrun -m --extend lr=0.1,0.03,1", "hydra.sweep.dir=SWEEP: runs what it lacks"),
     ("optrun list [ROOM] [CHOICE]", "formula, arguments, source of a choice"),
     ("optrun schedule schedule=cosine", "draws a schedule; steps= in an epoch"),
-    ("optrun gradcheck architecture=convnet", "the gradient against finite differences"),
+    ("optrun gradcheck loss=huber", "the gradient against finite differences"),
     ("optrun optimizer=sgd --cfg job", "the configuration, without a run"),
     ("optrun --hydra-help", "the flags of Hydra, which reads all this"),
     ('eval "$(optrun -sc install=bash)"', "tab completion, in bash or zsh"),
