@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from runner.core import device as devices
 from runner.core.errors import Diverged, OptrunError
 from runner.core.rows import Rows, RowsDiverged
 from runner.loss.base import Loss
@@ -44,8 +45,11 @@ def program(run: Run) -> tuple[Any, ...] | None:
     """What runs must have in common to train side by side; None where this one trains alone.
 
     Alone train: rules that ask for more than gradients (torch's classes), stop rules that go by the clock, penalties of
-    which a row depends on its neighbours by rounding; and, found later, data that are read from the disk as needed.
+    which a row depends on its neighbours by rounding; runs on a GPU, where none of this was ever tried; and, found
+    later, data that are read from the disk as needed.
     """
+    if run.device != "cpu" and (run.device != "auto" or devices.available() != ["cpu"]):
+        return None
     rule = run.optimizer
     if rule.gradients == "freely" or run.stop.timed or not run.regularizer.in_rows:
         return None

@@ -137,6 +137,13 @@ def test_such_a_run_trains_alone(change: dict[str, Any]) -> None:
     assert fuse.program(replace(ONE, **change)) is None
 
 
+@pytest.mark.parametrize("device", ["auto", "cuda", "mps"])
+def test_runs_on_a_gpu_train_alone(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuse.devices, "available", lambda: ["cpu", "mps", "cuda:0", "cuda"])
+    assert fuse.program(replace(ONE, device=device)) is None
+    assert fuse.program(replace(ONE, device="cpu")) is not None
+
+
 def test_runs_whose_penalty_depends_on_its_neighbours_by_rounding_train_alone() -> None:
     spectral = SpectralOrthogonal()
     assert fuse.program(replace(ONE, regularizer=spectral)) is None
