@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 State = TypeVar("State")
 
-MOST = 64  # choices whose last state is kept; the runs of a sweep come one after the other or a few side by side
+# Choices whose last state is kept: 128 runs side by side have a schedule and some stop rules each. With fewer, every
+# step would push out what the next one asks for, and each fold would begin again.
+MOST = 512
 
 
 @dataclass(frozen=True)
