@@ -17,7 +17,7 @@ import inspect
 import json
 import pkgutil
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -115,7 +115,7 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
     for key in (*ROOMS, "lr", "epochs", "seed"):
         if config.get(key) is None:
             raise ConfigError(key, None, allowed="a value", do=f"give {key}=...; `optrun --help` lists the choices")
-    checked("batch_size", config.get("batch_size", 1), Count)
+    checked("batch_size", config.get("batch_size", 1), Count | Literal["all"])
     checked("start", config.get("start", [1.0]), tuple[float, ...])
     node = config["optimizer"]
     default_lr = node.get("lr") if isinstance(node, dict) else None
@@ -160,7 +160,8 @@ def choice(key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) ->
             + (f", or give {key}._target_=torch.optim.Adagrad, say" if role is Optimizer else ""),
         )
     cls = resolved(f"{key}._target_", node["_target_"], role, plugins)
-    taken = ("_target_", "lr") if role is Optimizer else ("_target_",)  # lr has become the key at the top
+    # lr and batch_size have become the keys at the top
+    taken = ("_target_", "lr", "batch_size") if role is Optimizer else ("_target_",)
     given = {name: value for name, value in node.items() if name not in taken}
     try:
         if issubclass(cls, torch.optim.Optimizer):

@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Literal
 
@@ -21,9 +22,10 @@ from torch import Tensor, nn
 from runner.architecture.base import Architecture, examine
 from runner.core import device as devices
 from runner.core.check import Choice, Count, Index, Rate
+from runner.core.curvature import Curved
 from runner.core.device import DTYPES, Precision
 from runner.core.errors import ConfigError, DataError
-from runner.core.objective import Objective
+from runner.core.streams import stream
 from runner.core.theta import Layout, adopt
 from runner.dataset.base import Array, Dataset, Split, Table
 from runner.init.base import Init
@@ -158,7 +160,7 @@ class Material:
     module: nn.Module
     theta: Tensor
     layout: Layout
-    objective: Objective
+    objective: Curved
     device: torch.device
     threads: int
     statistics: Statistics
@@ -234,6 +236,17 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material
     threads = run.threads
     if threads == "auto":
         threads = devices.threads_for(layout.size, run.sampler.size(len(train)))
+    objective = Curved(
+        module,
+        run.loss.value,
+        theta,
+        layout,
+        summed=run.loss.summed,
+        penalty=run.regularizer.term,
+        pool=train,
+        drawn=partial(drawn, run.seed, len(train)),
+    )
+    objective.refuse(run.optimizer.needs, run.optimizer.label)
     return Material(
         train=train,
         validation=validation,
@@ -241,16 +254,19 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material
         module=module,
         theta=theta,
         layout=layout,
-        objective=Objective(
-            module, run.loss.value, theta, layout, summed=run.loss.summed, penalty=run.regularizer.term
-        ),
+        objective=objective,
         device=device,
         threads=threads,
         statistics=examples.statistics,
-        remarks=examples.remarks,
+        remarks=(*examples.remarks, *run.optimizer.remarks(run.sampler.size(len(train)), len(train))),
         data_sha256=examples.sha256,
         start_sha256=hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest(),
     )
+
+
+def drawn(seed: int, n: int, size: int, t: int) -> Tensor:
+    """The numbers `[size]` of examples for step t, of `n`, without replacement, whatever the mini-batches are."""
+    return torch.randperm(n, generator=stream(seed, "sample", t))[:size]
 
 
 def mapped(

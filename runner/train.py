@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from runner.core.errors import Diverged, Interrupted
-from runner.core.objective import Objective
+from runner.core.objective import Counts, Objective
 from runner.core.signals import Signals
 from runner.core.streams import stream
 from runner.loss.base import Loss
@@ -28,6 +28,7 @@ from runner.stop.base import FULL_GRADIENT
 from runner.store.folder import Row, RunFolder
 
 PENDING = 1 << 12  # outputs that wait before the training metrics are taken of them together
+COUNTS = tuple(vars(Counts()))  # what the objective was asked so far, in examples
 EVALUATED = 1 << 13  # examples in one evaluation pass
 
 
@@ -73,7 +74,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                     m.objective.on(x, y, noise)
                     run.optimizer.step(m.theta, at.memory, m.objective, at.lr, at.step + 1)
                     run.architecture.project(m.theta)
-                    at.count(m.objective, y, run.loss)
+                    at.count(m.objective, run.loss)
                     if signals.received or time.monotonic() > look:
                         look = time.monotonic() + 0.1
                         if signals.received or look > folder.due_at():
@@ -186,7 +187,7 @@ def full_gradient(run: Run, m: Material, theta: Tensor, epoch: int) -> float:
 def columns(run: Run) -> tuple[str, ...]:
     """The header of metrics.csv."""
     metrics = [f"{part}_{name}" for name in run.loss.metrics for part in ("train", "val")]
-    fixed = ("epoch", "step", "examples", "lr", "train_loss", "val_loss", *metrics, "grad_norm")
+    fixed = ("epoch", "step", "examples", "lr", "train_loss", "val_loss", *metrics, "grad_norm", *COUNTS)
     full = (FULL_GRADIENT,) if run.stop.full_gradient_every else ()
     return (*fixed, *full, *run.regularizer.columns, *run.probe.columns)
 
@@ -228,8 +229,9 @@ class Tally:
     pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     waiting: int = 0
 
-    def add(self, objective: Objective, y: Tensor, loss: Loss) -> None:
+    def add(self, objective: Objective, loss: Loss) -> None:
         value, norm = objective.first
+        y = objective.target
         size = y.shape[0]  # len() of a tensor takes three times as long
         self.examples += size
         self.steps += 1
@@ -262,6 +264,7 @@ class State:
     """Everything that the next step depends on, beside the rows.
 
     batch     steps done in the epoch in progress
+    counts    what the objective was asked
     buffers   what the module keeps beside theta (running statistics), by name
     best_*    the epoch with the lowest validation loss so far (0: none), that loss, its parameters and its buffers
     """
@@ -279,12 +282,15 @@ class State:
     lr: float = math.nan
     tally: Tally = field(default_factory=Tally)
     noise_state: Tensor | None = None
+    counts: Counts = field(default_factory=Counts)
 
     @classmethod
     def fresh(cls, run: Run, m: Material) -> State:
         buffers = m.objective.buffers
         kept = {name: buffer.clone() for name, buffer in buffers.items()}
-        return cls(m.theta, run.optimizer.start(m.theta, m.layout), m.theta.clone(), buffers, kept)
+        memory = run.optimizer.start(m.theta, m.layout)
+        m.objective.counts = Counts()  # it may have been asked already, to see whether it can be
+        return cls(m.theta, memory, m.theta.clone(), buffers, kept, counts=m.objective.counts)
 
     @classmethod
     def restored(cls, run: Run, m: Material, saved: dict[str, Any]) -> State:
@@ -293,6 +299,7 @@ class State:
         m.theta.copy_(saved["theta"])
         for name, buffer in m.objective.buffers.items():
             buffer.copy_(saved["buffers"][name])
+        m.objective.counts = Counts(**saved.get("counts", {}))  # the first run folders have none, and no such columns
         noise_state, saved = saved["noise_state"], moved(saved, m.device)
         return cls(
             **saved
@@ -302,6 +309,7 @@ class State:
                 "memory": run.optimizer.restored(memory, saved["memory"]),
                 "tally": Tally(**saved["tally"]),
                 "noise_state": noise_state,  # of a generator, which keeps it on the CPU
+                "counts": m.objective.counts,
             }
         )
 
@@ -310,6 +318,7 @@ class State:
         return vars(self) | {
             "memory": run.optimizer.saved(self.memory),
             "tally": vars(self.tally),
+            "counts": vars(self.counts),
             "noise_state": noise.get_state() if noise else None,
         }
 
@@ -326,12 +335,12 @@ class State:
             self.noise_state = None
         return noise
 
-    def count(self, objective: Objective, y: Tensor, loss: Loss) -> None:
+    def count(self, objective: Objective, loss: Loss) -> None:
         """Note a step that was made."""
         self.step += 1
         self.batch += 1
-        self.examples += y.shape[0]
-        self.tally.add(objective, y, loss)
+        self.examples += objective.target.shape[0]
+        self.tally.add(objective, loss)
 
     def row(self, epoch: int, val: dict[str, float], loss: Loss, bad: Diverged | None) -> Row:
         """The row of the epoch; where it diverged, with the loss and the norm that were not finite."""
@@ -341,7 +350,7 @@ class State:
         row |= {"train_loss": bad.loss if bad else mean["loss"], "val_loss": val["loss"]}
         for name in loss.metrics:
             row |= {f"train_{name}": mean.get(name, math.nan), f"val_{name}": val[name]}
-        return row | {"grad_norm": bad.norm if bad else mean["grad_norm"]}
+        return row | {"grad_norm": bad.norm if bad else mean["grad_norm"]} | vars(self.counts)
 
     def close_epoch(self, row: Row, judged: Tensor) -> None:
         """Start counting anew, and keep the parameters and the buffers where they are the best so far."""

@@ -6,20 +6,19 @@
 
 Between two calls of `on` the objective is a fixed, deterministic function: the same theta gives the same number,
 which line searches and curvature need. What was asked is counted, so that a method that does twenty passes in a step
-cannot look cheap. This is the only file that knows how a gradient is taken.
+cannot look cheap. This file and its neighbours `rows.py` and `curvature.py` are all that know how to differentiate.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from runner.core.errors import Diverged
 from runner.core.moments import Moments
@@ -42,10 +41,16 @@ class Penalty(Protocol):
 
 @dataclass
 class Counts:
-    """How often the objective was asked; the cost of a step in passes over its mini-batch."""
+    """What the objective was asked, in examples: one pass over a mini-batch of 100 counts 100.
+
+    forward   evaluations of the loss
+    backward  gradients; each belongs to an evaluation
+    hvp       products with a Hessian or a Gauss-Newton matrix, which cost about two gradients each
+    """
 
     forward: int = 0
     backward: int = 0
+    hvp: int = 0
 
 
 class Objective:
@@ -75,9 +80,11 @@ class Objective:
         self.layout = layout
         self.counts = Counts()
         self.x = self.y = theta.new_empty(0)
-        self.output = theta.new_empty(0)  # of the first gradient on this mini-batch, [B, d_out], detached
+        self.output = theta.new_empty(0)  # of the first gradient in this step, [B, d_out], detached
+        self.target = self.y  # of the same examples
         self.first: tuple[float, float] = (math.nan, math.nan)  # its mean loss and the norm of the gradient of L
-        self._fresh = True  # no gradient was asked for yet on this mini-batch
+        self._fresh = True  # no gradient was asked for yet in this step
+        self._unkept = True  # nor were the moments of this mini-batch kept
         self._parameters = tuple(module.parameters())
         self.buffers = dict(module.named_buffers())  # what the module keeps beside theta: running statistics
         self._noisy = [part for part in module.modules() if isinstance(part, Noisy)]
@@ -90,13 +97,13 @@ class Objective:
     def on(self, x: Tensor, y: Tensor, noise: torch.Generator | None = None) -> None:
         """Take `x [B, ...]` and `y [B]` as the mini-batch and draw its noise from the stream `noise`."""
         self.x, self.y = x, y
-        self._fresh = True
+        self._fresh = self._unkept = True
         for part in self._noisy:
             part.draw(x.shape[0], noise, self.theta)
 
     def value(self, theta: Tensor) -> float:
         """L(theta); may be infinite or NaN, which a line search must be able to see."""
-        self.counts.forward += 1
+        self._count(forward=1)
         with torch.no_grad(), self._at(theta):
             value = self.loss(self._forward(self.x), self.y).item()
             if self.summed:
@@ -110,18 +117,40 @@ class Objective:
 
         Raises `Diverged` if either is not finite: before anything was updated, so theta is still good.
         """
-        self.counts.forward += 1
-        self.counts.backward += 1
-        fresh = self._fresh
+        self._count(forward=1, backward=1)
         if theta is self.theta:
             value = self._differentiate()
         else:
             with self._at(theta):
                 value = self._differentiate()
-        if fresh:
+        self._keep_moments()
+        return value, self._grad
+
+    def _count(self, forward: int = 0, backward: int = 0, hvp: int = 0) -> None:
+        """So many passes over the examples."""
+        size = self.y.shape[0]
+        self.counts.forward += forward * size
+        self.counts.backward += backward * size
+        self.counts.hvp += hvp * size
+
+    def note_of(self, target: Tensor, mean: float, norm: float, output: Tensor) -> None:
+        """Keep what the metrics of training are taken from, of the first gradient in this step."""
+        if self._fresh:
+            self._fresh, self.first, self.output, self.target = False, (mean, norm), output.detach(), target
+
+    def _note(self, mean: float, norm: float, output: Tensor) -> None:
+        self.note_of(self.y, mean, norm, output)
+
+    def _refuse_infinite(self, mean: float, value: float, norm: float) -> None:
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            raise Diverged(mean if math.isfinite(value) else value, norm)
+
+    def _keep_moments(self) -> None:
+        """Once for each mini-batch, after its first gradient."""
+        if self._unkept:
+            self._unkept = False
             for part in self._moments:
                 part.keep()
-        return value, self._grad
 
     def _differentiate(self) -> float:
         output = self._forward(self.x)
@@ -137,10 +166,8 @@ class Objective:
             value += penalty.item()
             self._grad += gradient
         norm = torch.linalg.vector_norm(self._grad).item()
-        if self._fresh:
-            self._fresh, self.first, self.output = False, (mean, norm), output.detach()
-        if not (math.isfinite(value) and math.isfinite(norm)):
-            raise Diverged(mean if math.isfinite(value) else value, norm)
+        self._note(mean, norm, output)
+        self._refuse_infinite(mean, value, norm)
         return value
 
     def _gradients(self, loss: Tensor) -> tuple[Tensor, ...]:
@@ -149,30 +176,6 @@ class Objective:
             (loss,), (self._one,), keep_graph=False, create_graph=False, inputs=self._parameters,
             allow_unreachable=False, accumulate_grad=False,
         )  # fmt: skip
-
-    def value_and_graph(self, parameters: Sequence[Tensor]) -> tuple[float, tuple[Tensor, ...]]:
-        """L at `parameters`, one for each tensor of the layout, and its gradients, which can be differentiated again.
-
-        Raises `Diverged` as `value_and_grad` does. What becomes of the graph is not counted.
-        """
-        self.counts.forward += 1
-        self.counts.backward += 1
-        names = [slot.name for slot in self.layout.slots]
-        output = functional_call(self.module, dict(zip(names, parameters, strict=True)), (self.x,))
-        loss = self.loss(output, self.y)
-        total = loss * self.y.shape[0] if self.summed else loss
-        if self.penalty is not None:
-            total = total + self.penalty.value(torch.cat([each.reshape(-1) for each in parameters]), self.layout)
-        gradients = torch.autograd.grad(total, parameters, create_graph=True)
-        norm = torch.stack([gradient.detach().norm() for gradient in gradients]).norm().item()
-        if self._fresh:
-            self._fresh, self.first, self.output = False, (loss.item(), norm), output.detach()
-            for part in self._moments:
-                part.keep()
-        if not (math.isfinite(total.item()) and math.isfinite(norm)):
-            raise Diverged(loss.item() if math.isfinite(total.item()) else total.item(), norm)
-        # 0 p, since the gradient of a loss that is straight in p would have no graph.
-        return total.item(), tuple(g + 0.0 * p for g, p in zip(gradients, parameters, strict=True))
 
     def refit(self, theta: Tensor, parts: Iterable[Tensor]) -> None:
         """Give every layer that is exact in use the moments of its inputs over all examples, at `theta`.

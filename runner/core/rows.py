@@ -195,6 +195,9 @@ class Rows:
 
         Raises `RowsDiverged` where one of them is not finite.
         """
+        for objective in self.objectives:
+            objective.counts.forward += self.y.shape[1]
+            objective.counts.backward += self.y.shape[1]
         parameters = [view.detach().requires_grad_() for view in self.layout.views(theta)]
         with torch.enable_grad():
             output = self._outputs(parameters, self._masks, self.x)

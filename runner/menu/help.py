@@ -67,8 +67,8 @@ def marked(name: str, place: Room) -> str:
 
 
 def default(text: str) -> str:
-    """A default as it is in the file, except for the one that the default optimizer brings."""
-    if text != "${optimizer.lr}":
-        return text
-    optimizer = next(place for place in rooms() if place.name == "optimizer")
-    return optimizer[optimizer.default].lr
+    """A default as it is in the file, except for those that an optimizer may bring: with the default optimizer."""
+    if text == "${optimizer.lr}":
+        optimizer = next(place for place in rooms() if place.name == "optimizer")
+        return optimizer[optimizer.default].lr
+    return text.removeprefix("${oc.select:optimizer.batch_size,").removesuffix("}")

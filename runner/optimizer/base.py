@@ -32,6 +32,7 @@ from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 from runner.core.check import Choice
+from runner.core.curvature import Need, Operator
 from runner.core.errors import ConfigError
 from runner.core.theta import Layout
 from runner.linalg.vector import Scalar, add_product_, add_quotient_, larger, sqrt
@@ -52,12 +53,33 @@ class Asked(Protocol):
 
     def value_and_graph(self, parameters: Sequence[Tensor]) -> tuple[float, Sequence[Tensor]]:
         """L at `parameters`, one for each tensor of theta, and the gradients, which can be differentiated once more."""
-        raise ConfigError(
-            "optimizer",
-            "",
-            allowed="a gradient that can be differentiated once more, of the loss itself",
-            do="take the wrapper away from around a rule that wants one",
-        )
+        raise only_gradients()
+
+    def hessian(self, theta: Tensor) -> Operator:
+        """v -> H(theta) v."""
+        raise only_gradients()
+
+    def gauss_newton(self, theta: Tensor) -> Operator:
+        """v -> G(theta) v."""
+        raise only_gradients()
+
+    def per_example(self, theta: Tensor) -> Tensor:
+        """The gradient of each example's own loss, `[B, P]`."""
+        raise only_gradients()
+
+    def sample(self, n: int, t: int) -> Asked:
+        """The same loss on `n` training examples, drawn for step t."""
+        raise only_gradients()
+
+
+def only_gradients() -> ConfigError:
+    """The refusal of an objective that changes gradients, and so can answer for nothing else."""
+    return ConfigError(
+        "optimizer",
+        "",
+        allowed="inside a rule that changes gradients, one that asks for values and gradients alone",
+        do="take the wrapper away, or choose another rule inside it",
+    )
 
 
 @dataclass(frozen=True)
@@ -65,6 +87,7 @@ class Optimizer(Choice, ABC):
     """A rule that changes theta."""
 
     separable: ClassVar[bool] = False  # whether each part of theta moves by its own gradient at theta alone
+    needs: ClassVar[tuple[Need, ...]] = ()  # what it asks for beside values and gradients
 
     @property
     def gradients(self) -> Asks:
@@ -96,6 +119,10 @@ class Optimizer(Choice, ABC):
     def equivalent_to(self, lr: float) -> str | None:
         """The call of a torch class that gives the same iterates, where there is one."""
         return None
+
+    def remarks(self, batch: int, examples: int) -> tuple[str, ...]:
+        """What the user should know before training with mini-batches of `batch` of so many examples."""
+        return ()
 
     def eval_theta(self, theta: Tensor, state: State) -> Tensor:
         """The parameters to judge by, `[P]`: an averaging rule answers its average."""
@@ -166,7 +193,27 @@ class Wrapper(Optimizer):
     inner: the rule that is wrapped, as in `optimizer.inner=adam`
     """
 
+    changes_gradients: ClassVar[bool] = False  # and so can tell the inner rule of values and gradients alone
     inner: Optimizer
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.changes_gradients and self.inner.needs:
+            raise ConfigError(
+                "inner",
+                self.inner.label,
+                allowed="a rule that asks for a gradient alone; this one compares values and gradients, or asks for "
+                "curvature or other examples, which would stay as they are",
+                do="take the wrapper away, or choose inner=adam, say",
+            )
+
+    @property
+    def needs(self) -> tuple[Need, ...]:  # type: ignore[override]
+        """What the inner rule needs."""
+        return self.inner.needs
+
+    def remarks(self, batch: int, examples: int) -> tuple[str, ...]:
+        return self.inner.remarks(batch, examples)
 
     @property
     def gradients(self) -> Asks:

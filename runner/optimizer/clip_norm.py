@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -31,6 +31,7 @@ class ClipNorm(Wrapper):
     clipping.
     """
 
+    changes_gradients: ClassVar[bool] = True
     max_norm: Positive = 1.0
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -28,6 +28,7 @@ class ClipValue(Wrapper):
     Source: Mikolov 2012, PhD thesis; torch.nn.utils.clip_grad_value_.
     """
 
+    changes_gradients: ClassVar[bool] = True
     max_value: Positive = 0.01
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -46,6 +46,7 @@ class SAM(Wrapper):
     authors' program and its followers 1e-12 is added to ||g||.
     """
 
+    changes_gradients: ClassVar[bool] = True
     rho: Positive = 0.05
 
     @property

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runner.core.curvature import Curved
 from runner.core.errors import ConfigError, Diverged, did_you_mean, shown
-from runner.core.objective import Objective
 from runner.core.theta import Layout, adopt
 from runner.optimizer.base import Asked, Optimizer, State
 from runner.optimizer.foreign import INNER, OURS, Way, drawing, drawn, forms, module_of, ways
@@ -277,7 +277,7 @@ class Trial:
         self.rule = rule
         self.theta, layout = adopt(module)
         self.theta.copy_(torch.linspace(-1, 1, layout.size))
-        self.objective = Objective(module, F.mse_loss, self.theta, layout)
+        self.objective = Curved(module, F.mse_loss, self.theta, layout)
         x = torch.tensor([[1.0, 0.5], [-0.5, 1.0], [0.2, -0.8]], dtype=dtype)
         self.objective.on(x, torch.ones(3, 2, dtype=dtype))
         self.state = rule.begun(self.theta, layout, way)

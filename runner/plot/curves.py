@@ -4,7 +4,7 @@ The loss has the left half. Right of it, over the same epochs, one panel each fo
 moved besides: the learning rate and the columns of the probes. A learning rate that never changed is a line of text.
 The best epoch, that with the lowest finite validation loss, is marked in every panel; a metric is shown with its value
 at that epoch and not with its own best one, because one set of weights has to be good at both.
-`grad_norm` stays in the CSV.
+`grad_norm` and what the optimizer asked for stay in the CSV.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from runner.plot.base import (
 )
 
 FIXED = ("epoch", "step", "examples", "lr", "train_loss", "val_loss")
+UNSEEN = ("grad_norm", "forward", "backward", "hvp")  # the norm of the gradient, and what the rule asked for
 WORDS = {"lr": "learning rate", "mae": "mean absolute error"}
 PERCENT = ("accuracy",)  # metrics that are a share of the examples
 TOLD = ("diverged", "interrupted", "failed")  # a status that the slide must not hide
@@ -81,7 +82,7 @@ class Run:
     @property
     def strips(self) -> list[str]:
         """The columns for the low panels: the learning rate if it moved, then the probes."""
-        known = {*FIXED, "grad_norm", *(f"{part}_{name}" for name in self.metrics for part in ("train", "val"))}
+        known = {*FIXED, *UNSEEN, *(f"{part}_{name}" for name in self.metrics for part in ("train", "val"))}
         probes = [name for name in self.columns if name not in known and np.isfinite(self.columns[name]).any()]
         return ["lr", *probes] if self.constant_lr is None and len(self.epochs) else probes
 

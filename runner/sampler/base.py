@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -48,15 +49,15 @@ class Sampler(Choice, ABC):
 class Batched(Sampler, ABC):
     """Batches of B examples, the last of an epoch kept or dropped where B does not divide N.
 
-    batch_size: B, examples in a batch, at most N
+    batch_size: B, examples in a batch, at most N; or all, which is N
     drop_last: leave the last batch out where it is short
     """
 
-    batch_size: Count = 100
+    batch_size: Count | Literal["all"] = 100
     drop_last: bool = False
 
     def size(self, n: int) -> int:
-        return min(self.batch_size, n)
+        return n if self.batch_size == "all" else min(self.batch_size, n)
 
     def length(self, n: int) -> int:
         return n - n % self.size(n) if self.drop_last else n

@@ -23,7 +23,7 @@ class FixedPartition(Batched):
     epoch is less than with `shuffle`, and what a block lacks it always lacks. The short block, if there is one, is the
     last of every epoch, since batches of one size are cut from its order.
 
-    batch_size: B, examples in a batch
+    batch_size: B, examples in a batch; or all
     drop_last: leave the last batch out where it is short: always the same examples
     partition_seed: draws the partition; like split_seed of the data it is not the run's seed
     reshuffle_blocks: a new order of the blocks in every epoch

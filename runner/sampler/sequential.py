@@ -19,7 +19,7 @@ class Sequential(Batched):
     The same batches in the same order in every epoch, so the gradients of an epoch have a pattern: where the data are
     sorted, by class for instance, every epoch ends by forgetting what it began with.
 
-    batch_size: B, examples in a batch
+    batch_size: B, examples in a batch; or all
     drop_last: leave the last batch out where it is short
 
     >>> Sequential(batch_size=4).batches(10)

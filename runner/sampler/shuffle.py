@@ -19,7 +19,7 @@ class Shuffle(Batched):
     Every example is seen once in an epoch. The last batch is short where B does not divide N, and is kept, unless
     drop_last. N is the number of training examples; a batch is never larger than N.
 
-    batch_size: B, examples in a batch
+    batch_size: B, examples in a batch; or all
     drop_last: leave the last batch out where it is short
 
     >>> Shuffle(batch_size=4).batches(10)
@@ -30,5 +30,7 @@ class Shuffle(Batched):
     the theory, by (N - B) / (N - 1).
     """
 
-    def order(self, n: int, stream: torch.Generator) -> Tensor:
+    def order(self, n: int, stream: torch.Generator) -> Tensor | None:
+        if self.size(n) == n:
+            return None  # the loss is the same in any order, up to rounding
         return torch.randperm(n, generator=stream)[: self.length(n)]

@@ -19,7 +19,7 @@ class WithReplacement(Batched):
     The SGD of the theory: every mini-batch has the same distribution, and the variance of its gradient is sigma^2 / B.
     An epoch is N draws. It misses a share (1 - 1/N)^N of the examples, about 1/e = 37 percent, and sees others twice.
 
-    batch_size: B, examples in a batch
+    batch_size: B, examples in a batch; or all
     drop_last: leave the last batch out where it is short
 
     >>> WithReplacement(batch_size=4).batches(10)

@@ -18,7 +18,7 @@ from runner.store.base import FORMAT, disk, read_json, sync_folder, write_all, w
 
 Row = dict[str, float]
 
-WHOLE = ("epoch", "step", "examples")  # the columns of metrics.csv that are counts
+WHOLE = ("epoch", "step", "examples", "forward", "backward", "hvp")  # the columns of metrics.csv that are counts
 TIMING = ("epoch", "time_s", "epoch_s", "examples_per_s")
 STATUSES = ("running", "completed", "diverged", "interrupted", "failed")
 LEAST_S = 1.0  # between two commits that nobody asked for

@@ -15,7 +15,7 @@ from runner.run import prepare
 from runner.store import checkpoint
 from tests.cli.conftest import TINY, Call
 
-HEADER = "epoch,step,examples,lr,train_loss,val_loss,train_accuracy,val_accuracy,grad_norm"
+HEADER = "epoch,step,examples,lr,train_loss,val_loss,train_accuracy,val_accuracy,grad_norm,forward,backward,hvp"
 
 
 def rows(path: Path) -> list[dict[str, str]]:

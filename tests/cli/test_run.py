@@ -23,7 +23,7 @@ from runner.preprocess.whiten_pca import WhitenPca
 from runner.store import checkpoint
 from tests.cli.conftest import REPOSITORY, TINY, Call, only_folder
 
-HEADER = "epoch,step,examples,lr,train_loss,val_loss,train_accuracy,val_accuracy,grad_norm"
+HEADER = "epoch,step,examples,lr,train_loss,val_loss,train_accuracy,val_accuracy,grad_norm,forward,backward,hvp"
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -49,7 +49,7 @@ def test_metrics_has_the_columns_in_order_and_a_row_for_each_epoch(call: Call, t
 def test_a_regression_has_the_metrics_of_its_loss(call: Call, tmp_path: Path) -> None:
     call("dataset=diabetes", "loss=mse", *TINY)
     header = (only_folder(tmp_path) / "metrics.csv").read_text().splitlines()[0]
-    assert header == "epoch,step,examples,lr,train_loss,val_loss,train_mae,val_mae,grad_norm"
+    assert header == "epoch,step,examples,lr,train_loss,val_loss,train_mae,val_mae,grad_norm,forward,backward,hvp"
 
 
 def test_the_default_experiment_reaches_96_percent_on_validation(call: Call, tmp_path: Path) -> None:

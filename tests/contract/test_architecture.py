@@ -22,6 +22,7 @@ from runner.architecture.resnet import ResNet
 from runner.architecture.rnn import RNN
 from runner.architecture.transformer import Transformer
 from runner.core.check import Choice
+from runner.core.curvature import Curved
 from runner.core.errors import ConfigError
 from runner.core.noise import Noisy
 from runner.core.objective import Objective
@@ -230,6 +231,20 @@ def test_one_example_alone_can_be_trained_on(recipe: Architecture) -> None:
     assert math.isfinite(value)
     assert g.isfinite().all()
     assert all(buffer.isfinite().all() for buffer in asked.buffers.values())
+
+
+@each
+def test_its_hessian_is_the_slope_of_its_gradient_and_gauss_newton_is_no_less_than_zero(recipe: Architecture) -> None:
+    module = built(recipe)
+    asked = Curved(module, lambda out, target: out.square().mean(), *adopt(module))
+    asked.on(x(recipe), torch.zeros(BATCH), stream(0, "noise", 1))
+    v = torch.randn(asked.layout.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    h = 1e-6 / v.norm()  # short, since a relu that switches on the way would be a jump of the gradient
+    ahead, behind = (asked.value_and_grad(asked.theta + step * v)[1].clone() for step in (h, -h))
+    product = asked.hessian(asked.theta)(v)
+    # a difference of gradients of size g errs by 1e-16 g / h
+    assert (product - (ahead - behind) / (2 * h)).norm() < 1e-6 * product.norm() + 1e-15 * ahead.norm() / h
+    assert v @ asked.gauss_newton(asked.theta)(v) >= 0
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "in use"])

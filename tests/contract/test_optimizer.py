@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from runner import menu
-from runner.core.objective import Objective
+from runner.core.curvature import Curved
 from runner.core.theta import adopt
 from runner.optimizer.base import Elementwise, Optimizer
 from runner.optimizer.torch import Torch
@@ -251,7 +251,7 @@ def steps_of(rule: Optimizer, lr: float, steps: int) -> tuple[Tensor, Tensor]:
     """theta, and what the rule is judged by, after some steps on the network with its matrices."""
     module = network()
     theta, layout = adopt(module)
-    asked = Objective(module, F.cross_entropy, theta, layout)
+    asked = Curved(module, F.cross_entropy, theta, layout)
     state = rule.start(theta, layout)
     for t, (x, y) in zip(range(1, steps + 1), batches(), strict=False):
         asked.on(x, y)
@@ -267,7 +267,7 @@ def test_its_state_survives_the_checkpoint_bit_for_bit(rule: Optimizer, dtype: t
     def steps(first: int, last: int, kept: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         module = network(dtype)
         theta, layout = adopt(module)
-        asked = Objective(module, F.cross_entropy, theta, layout)
+        asked = Curved(module, F.cross_entropy, theta, layout)
         state = rule.start(theta, layout)
         if kept is not None:
             theta.copy_(kept["theta"])

@@ -15,7 +15,18 @@ each_dtype = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], id
 
 LAYOUT = Layout((Slot("weight", (3, 4), 0, 12), Slot("bias", (3,), 12, 3)))
 # what metrics.csv holds anyway
-TAKEN = {"epoch", "step", "examples", "lr", "grad_norm", "penalty", *(f"{part}_loss" for part in ("train", "val"))}
+TAKEN = {
+    "epoch",
+    "step",
+    "examples",
+    "lr",
+    "grad_norm",
+    "forward",
+    "backward",
+    "hvp",
+    "penalty",
+    *(f"{part}_loss" for part in ("train", "val")),
+}
 
 
 def seen(dtype: torch.dtype = torch.float64) -> Observation:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from runner.core.errors import Diverged
-from runner.core.moments import Moments
 from runner.core.noise import Dropout
 from runner.core.objective import Counts, Objective
 from runner.core.streams import stream
@@ -101,13 +100,13 @@ def test_what_was_asked_is_counted() -> None:
     assert asked.counts == Counts(0, 0)
     asked.value(asked.theta)
     asked.value(asked.theta + 1)
-    assert asked.counts == Counts(2, 0)
+    assert asked.counts == Counts(12, 0)
     asked.value_and_grad(asked.theta)
     asked.value_and_grad(asked.theta + 1)
-    assert asked.counts == Counts(4, 2)
+    assert asked.counts == Counts(24, 12)
     with asked.evaluation(asked.theta) as network:
         network(X)
-    assert asked.counts == Counts(4, 2)  # judging is not part of the method
+    assert asked.counts == Counts(24, 12)  # judging is not part of the method
 
 
 def nan_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -138,7 +137,7 @@ def test_divergence_is_raised_before_anything_was_changed(
         asked.value_and_grad(theta)
     assert not (math.isfinite(caught.value.loss) and math.isfinite(caught.value.norm))
     assert torch.equal(asked.theta, kept)
-    assert asked.counts == Counts(1, 1)
+    assert asked.counts == Counts(6, 6)
 
 
 def test_divergence_tells_the_loss_and_the_norm_of_the_gradient() -> None:
@@ -182,80 +181,6 @@ def test_without_a_stream_there_is_no_noise() -> None:
     asked, plain = objective(net(0.5)), objective(net(0.0))
     asked.on(X, Y)
     assert asked.value(asked.theta) == plain.value(plain.theta)
-
-
-def graphed(asked: Objective) -> tuple[float, Tensor, list[Tensor]]:
-    """The value, the gradient as one vector, and the parameters that it can be differentiated by."""
-    parameters = [view.detach().clone().requires_grad_() for view in asked.layout.views(asked.theta)]
-    value, gradients = asked.value_and_graph(parameters)
-    return value, torch.cat([g.reshape(-1) for g in gradients]), parameters
-
-
-@pytest.mark.parametrize("summed", [False, True])
-def test_a_gradient_with_a_graph_is_the_gradient(summed: bool) -> None:
-    module = net(0.5)
-    asked = Objective(module, F.cross_entropy, *adopt(module), summed=summed, penalty=Bowl())
-    asked.on(X, Y, stream(0, "noise", 1))
-    value, g = asked.value_and_grad(asked.theta)
-    first, output = asked.first, asked.output
-    asked.on(X, Y, stream(0, "noise", 1))
-    found, found_g, _ = graphed(asked)
-    # the same sums in another order: the penalty joins the loss before the gradient is taken, not after
-    assert found == pytest.approx(value, rel=1e-14, abs=0)
-    torch.testing.assert_close(found_g.detach(), g, rtol=1e-13, atol=1e-16)
-    assert asked.first == pytest.approx(first, rel=1e-14, abs=0)
-    torch.testing.assert_close(asked.output, output, rtol=1e-14, atol=0)
-    assert asked.counts == Counts(2, 2)
-
-
-def test_a_gradient_with_a_graph_has_the_slope_of_the_gradient() -> None:
-    asked = objective(net())
-    _, g, parameters = graphed(asked)
-    direction = torch.linspace(-1, 1, len(g), dtype=torch.float64)
-    products = torch.autograd.grad(g @ direction, parameters)
-    h = 1e-5  # a central difference errs by h^2 g'''/6 + eps/h, here both about 1e-11
-    ahead, behind = (asked.value_and_grad(asked.theta + step * direction)[1].clone() for step in (h, -h))
-    torch.testing.assert_close(
-        torch.cat([each.reshape(-1) for each in products]), (ahead - behind) / (2 * h), rtol=0, atol=1e-9
-    )
-
-
-def test_the_gradient_of_a_loss_that_is_straight_in_theta_has_a_graph_too() -> None:
-    module = nn.Linear(4, 3).double()
-    asked = objective(module, lambda output, target: output.sum())
-    _, g, parameters = graphed(asked)
-    assert [each.count_nonzero().item() for each in torch.autograd.grad(g.sum(), parameters)] == [0, 0]
-
-
-@pytest.mark.parametrize("loss", [nan_loss, infinite_gradient])
-def test_a_gradient_with_a_graph_that_is_not_finite_is_divergence(
-    loss: Callable[[Tensor, Tensor], Tensor],
-) -> None:
-    asked, plain = objective(net(), loss), objective(net(), loss)
-    with pytest.raises(Diverged) as expected:
-        plain.value_and_grad(plain.theta)
-    with pytest.raises(Diverged) as caught:
-        graphed(asked)
-    assert str(caught.value) == str(expected.value)
-
-
-def test_moments_are_kept_once_for_a_mini_batch_by_gradients_with_a_graph_too() -> None:
-    def kept(times: int) -> Tensor:
-        torch.manual_seed(0)
-        asked = objective(nn.Sequential(nn.Linear(4, 3), Layer(3)).double().train())
-        for _ in range(times):
-            graphed(asked)
-        return asked.buffers["1.mean"].clone()
-
-    class Layer(Moments):
-        def __init__(self, channels: int) -> None:
-            super().__init__(channels, momentum=0.5, eps=1e-5, exact=False)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.normalized(x, None, None)
-
-    assert kept(1).count_nonzero() == 3
-    assert torch.equal(kept(1), kept(2))
 
 
 def test_the_first_gradient_on_a_batch_gives_the_loss_the_norm_and_the_outputs_of_its_row() -> None:

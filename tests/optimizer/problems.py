@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.core.objective import Objective
+from runner.core.curvature import Curved
 from runner.core.theta import Layout, Slot, adopt
 from runner.optimizer.base import Asked, Optimizer
 
@@ -85,7 +85,7 @@ def trained(rule: Optimizer, rates: Rates, steps: int, dtype: torch.dtype = torc
     """theta of the network after `steps` steps of a rule of this house."""
     module = network(dtype)
     theta, layout = adopt(module)
-    asked = Objective(module, F.cross_entropy, theta, layout)
+    asked = Curved(module, F.cross_entropy, theta, layout)
     state = rule.start(theta, layout)
     for t, (x, y) in zip(range(1, steps + 1), batches(dtype), strict=False):
         asked.on(x, y)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runner import build
+from runner.core.curvature import Curved
 from runner.core.errors import ConfigError
-from runner.core.objective import Objective
 from runner.core.theta import adopt
 from runner.optimizer.base import Optimizer
 from runner.optimizer.torch import Torch
@@ -87,7 +87,7 @@ def test_a_state_of_theirs_goes_on_from_a_checkpoint_bit_for_bit(name: str, argu
     thetas = []
     for cut in (10, 5):  # at the end, where nothing follows; and in the middle
         theta, layout = adopt(module := network())
-        objective = Objective(module, functional.cross_entropy, theta, layout)
+        objective = Curved(module, functional.cross_entropy, theta, layout)
         state = rule.start(theta, layout)
         first = theta.clone()
         for t, (x, y) in zip(range(1, 11), batches(), strict=False):
@@ -108,7 +108,7 @@ def test_adahessian_on_a_diagonal_quadratic_is_its_formula_with_the_exact_curvat
     h, minimum = torch.tensor([1.0, 4.0, 9.0]).double(), torch.tensor([0.5, -0.5, 0.25]).double()
     module = Diagonal(h, minimum)
     theta, layout = adopt(module)
-    objective = Objective(module, lambda output, y: output.sum(), theta, layout)
+    objective = Curved(module, lambda output, y: output.sum(), theta, layout)
     rule = made("AdaHessian", betas=[0.5, 0.75])
     state = rule.start(theta, layout)
     by_hand, m, s = theta.clone(), torch.zeros(3).double(), torch.zeros(3).double()
@@ -119,7 +119,9 @@ def test_adahessian_on_a_diagonal_quadratic_is_its_formula_with_the_exact_curvat
         s = 0.75 * s + 0.25 * h**2
         by_hand -= 0.1 * (m / (1 - 0.5**t)) / ((s / (1 - 0.75**t)).sqrt() + 1e-16)
     torch.testing.assert_close(theta, by_hand, rtol=1e-14, atol=0)  # a dozen roundings a step
-    assert objective.counts.backward == 5  # its products with the Hessian are its own business
+    assert (
+        objective.counts.backward == 5
+    )  # in examples, of which there is one; its products with the Hessian are its own business
 
 
 class Diagonal(nn.Module):
@@ -136,7 +138,7 @@ class Diagonal(nn.Module):
 
 def test_the_vectors_of_muon_keep_the_rate_of_its_adamw() -> None:
     theta, layout = adopt(module := network())
-    objective = Objective(module, functional.cross_entropy, theta, layout)
+    objective = Curved(module, functional.cross_entropy, theta, layout)
     rule = made("Muon", adamw_lr=0.25)
     state = rule.start(theta, layout)
     objective.on(*next(batches()))

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from runner.core.curvature import Curved
 from runner.core.errors import ConfigError
-from runner.core.objective import Objective
 from runner.core.theta import adopt
 from runner.optimizer.base import State
 from runner.optimizer.clip_norm import ClipNorm
@@ -71,7 +71,7 @@ class Training:
         self.rule = rule
         self.module = network(dtype)
         self.theta, self.layout = adopt(self.module)
-        self.objective = Objective(self.module, F.cross_entropy, self.theta, self.layout)
+        self.objective = Curved(self.module, F.cross_entropy, self.theta, self.layout)
         self.state: State = rule.start(self.theta, self.layout)
         self.dtype = dtype
 
@@ -138,7 +138,7 @@ def test_a_rule_that_asks_for_a_closure_may_ask_as_often_as_it_likes_and_others_
     ]:
         training = Training(rule, torch.float64)
         training.steps(1, 1)
-        assert training.objective.counts.backward == asked
+        assert training.objective.counts.backward == asked * 6  # examples
 
 
 BOWL = Quadratic(torch.tensor([1.0, 2.0]), torch.tensor([0.5, -0.5]))
@@ -256,7 +256,7 @@ def test_an_optimizer_that_differentiates_the_gradient_is_given_one_with_a_graph
     rule = Torch(cls=Twice).tried()
     assert rule.way() == Way(graph=True)
     theta, layout = adopt(module := Bowl())
-    objective = Objective(module, lambda output, y: output.sum(), theta, layout)
+    objective = Curved(module, lambda output, y: output.sum(), theta, layout)
     state = rule.start(theta, layout)
     objective.on(theta.new_zeros(1), theta.new_zeros(1))
     rule.step(theta, state, objective, 0.5, 1)
@@ -267,7 +267,7 @@ def test_an_optimizer_that_differentiates_the_gradient_is_given_one_with_a_graph
 def test_a_wrapper_that_changes_gradients_refuses_a_rule_that_differentiates_them() -> None:
     rule = ClipNorm(inner=Torch(cls=Twice))
     theta, layout = adopt(module := Bowl())
-    objective = Objective(module, lambda output, y: output.sum(), theta, layout)
+    objective = Curved(module, lambda output, y: output.sum(), theta, layout)
     objective.on(theta.new_zeros(1), theta.new_zeros(1))
     with pytest.raises(ConfigError) as caught:
         rule.step(theta, rule.start(theta, layout), objective, 0.5, 1)
@@ -331,7 +331,7 @@ def test_a_gradient_is_at_hand_beside_a_closure_where_that_makes_a_difference(cl
     assert rule.way() == way
     training = Training(rule, torch.float64)
     training.steps(1, 1)
-    assert training.objective.counts.backward == 1 + way.before
+    assert training.objective.counts.backward == 6 * (1 + way.before)  # examples
 
 
 class Switching(Bare):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from runner.core.curvature import Curved
 from runner.core.errors import ConfigError
-from runner.core.objective import Objective
 from runner.core.theta import adopt
 from runner.optimizer.adam import Adam
 from runner.optimizer.adamw import AdamW
@@ -40,7 +40,7 @@ def judged(rule: Optimizer, steps: int) -> tuple[Tensor, Tensor]:
     """theta of the network after some steps, and the parameters to judge by."""
     module = network()
     theta, layout = adopt(module)
-    asked = Objective(module, F.cross_entropy, theta, layout)
+    asked = Curved(module, F.cross_entropy, theta, layout)
     state = rule.start(theta, layout)
     for t, (x, y) in zip(range(1, steps + 1), batches(), strict=False):
         asked.on(x, y)
@@ -94,13 +94,13 @@ def test_sam_on_a_network_is_a_step_up_and_a_step_of_torch_with_the_gradient_the
 def test_sam_costs_two_gradients_and_reports_the_loss_at_theta() -> None:
     module = network()
     theta, layout = adopt(module)
-    asked = Objective(module, F.cross_entropy, theta, layout)
+    asked = Curved(module, F.cross_entropy, theta, layout)
     x, y = next(batches())
     asked.on(x, y)
     here = asked.value(theta)
     rule = SAM(inner=SGD(), rho=0.5)
     rule.step(theta, rule.start(theta, layout), asked, 0.1, 1)
-    assert asked.counts.backward == 2
+    assert asked.counts.backward == 2 * len(y)
     assert asked.first[0] == here
 
 

@@ -1,0 +1,221 @@
+"""What a second-order method asks of the loss on a mini-batch: products with its curvature, and other mini-batches.
+
+    objective.hessian(theta)         v -> H v,             H = d^2 L / dtheta^2
+    objective.gauss_newton(theta)    v -> G v,             G = mean_i J_i' (d^2 loss / dz^2) J_i,  J_i = dz_i / dtheta
+    objective.per_example(theta)     dL_i/dtheta `[B, P]`, the gradient of each example's own loss
+    objective.value_and_graph(...)   a gradient that can be differentiated once more
+    objective.sample(n, t)           the same loss on n other examples
+
+H and G are never formed: their products are exact, by differentiating twice (Pearlmutter 1994; Schraudolph 2002), and
+cost about two gradients each, of the same mini-batch with the same noise. The operator stays at the theta it was made
+for, however theta moves later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from runner.core.errors import ConfigError
+from runner.core.noise import Dropout
+from runner.core.objective import LossFunction, Objective, Penalty
+from runner.core.rows import Places, mapped
+from runner.core.theta import Layout
+
+Operator = Callable[[Tensor], Tensor]
+Need = Literal["hessian", "gauss_newton", "per_example", "one_function", "samples"]
+
+
+class Pool(Protocol):
+    """The training examples."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The examples of these numbers `[n]`: x `[n, ...]`, y `[n]`."""
+
+
+Drawn = Callable[[int, int], Tensor]
+
+
+class Curved(Objective):
+    """An objective that also answers about its curvature and about other examples.
+
+    pool: the training examples
+    drawn: (n, t) -> the numbers `[n]` of n of them for step t, without replacement
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: LossFunction,
+        theta: Tensor,
+        layout: Layout,
+        *,
+        summed: bool = False,
+        penalty: Penalty | None = None,
+        pool: Pool | None = None,
+        drawn: Drawn | None = None,
+    ) -> None:
+        super().__init__(module, loss, theta, layout, summed=summed, penalty=penalty)
+        self._pool, self._drawn = pool, drawn
+        self._names = [slot.name for slot in layout.slots]
+
+    def hessian(self, theta: Tensor) -> Operator:
+        """v `[P]` -> H(theta) v `[P]`. Costs a gradient to make."""
+        parameters = self._leaves(theta)
+        total = self._total(parameters, self.loss(self._output(parameters), self.y))
+        gradients = torch.autograd.grad(total, parameters, create_graph=True)
+        self._count(forward=1, backward=1)
+        # 0 p, since the gradient of a loss that is straight in p would have no graph.
+        gradients = tuple(g + 0.0 * p for g, p in zip(gradients, parameters, strict=True))
+
+        def product(v: Tensor) -> Tensor:
+            self._count(hvp=1)
+            return joined(torch.autograd.grad(gradients, parameters, self.layout.views(v), retain_graph=True))
+
+        return product
+
+    def gauss_newton(self, theta: Tensor) -> Operator:
+        """v `[P]` -> G(theta) v `[P]`, to which the Hessian of a penalty is added. Costs a gradient to make.
+
+        G is positive semi-definite where the loss is convex in the scores. For the losses whose scores are the natural
+        parameters of a distribution (cross entropy, bce, mse up to its factor) it is the Fisher matrix.
+        """
+        parameters = self._leaves(theta)
+        output = self._output(parameters)
+        scores = output.detach().requires_grad_()
+        weight = self.y.shape[0] if self.summed else 1.0
+        (slope,) = torch.autograd.grad(self.loss(scores, self.y) * weight, scores, create_graph=True)
+        slope = slope + 0.0 * scores
+        u = torch.zeros_like(output, requires_grad=True)
+        pulled = torch.autograd.grad(output, parameters, u, create_graph=True)  # J' u, straight in u
+        bend = self._penalty_hessian(theta)
+        self._count(forward=1, backward=1)
+
+        def product(v: Tensor) -> Tensor:
+            self._count(hvp=1)
+            (pushed,) = torch.autograd.grad(pulled, u, self.layout.views(v), retain_graph=True)  # J v
+            (curved,) = torch.autograd.grad(slope, scores, pushed, retain_graph=True)
+            return joined(torch.autograd.grad(output, parameters, curved, retain_graph=True)) + bend(v)
+
+        return product
+
+    def _penalty_hessian(self, theta: Tensor) -> Operator:
+        if self.penalty is None:
+            return torch.zeros_like
+        at = theta.detach().clone().requires_grad_()
+        (slope,) = torch.autograd.grad(self.penalty.value(at, self.layout), at, create_graph=True)
+        slope = slope + 0.0 * at
+        return lambda v: torch.autograd.grad(slope, at, v, retain_graph=True)[0]
+
+    def per_example(self, theta: Tensor) -> Tensor:
+        """The gradient of each example's own loss, `[B, P]`; their mean is that of the mini-batch without penalty."""
+        parameters = self._leaves(theta)
+        noisy = [part for part in self._noisy if part.mask is not None]
+        masks = [part.mask for part in noisy]
+        places = Places([(vars(part), "mask") for part in noisy])
+
+        def gradient(x: Tensor, y: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
+            def loss(parameters: tuple[Tensor, ...]) -> Tensor:
+                with places.holding([mask.unsqueeze(0) for mask in masks]):
+                    return self.loss(self._output(parameters, x.unsqueeze(0)), y.unsqueeze(0))
+
+            found: tuple[Tensor, ...] = torch.func.grad(loss)(parameters)
+            return found
+
+        self._count(forward=1, backward=1)
+        rows = mapped(gradient)(self.x, self.y, *masks)
+        return torch.cat([row.flatten(1) for row in rows], 1).detach()
+
+    def value_and_graph(self, parameters: Sequence[Tensor]) -> tuple[float, tuple[Tensor, ...]]:
+        """L at `parameters`, one for each tensor of the layout, and its gradients, which can be differentiated again.
+
+        Raises `Diverged` as `value_and_grad` does. What becomes of the graph is not counted.
+        """
+        self._count(forward=1, backward=1)
+        output = self._output(parameters)
+        loss = self.loss(output, self.y)
+        total = self._total(parameters, loss)
+        gradients = torch.autograd.grad(total, parameters, create_graph=True)
+        norm = torch.stack([gradient.detach().norm() for gradient in gradients]).norm().item()
+        self._note(loss.item(), norm, output)
+        self._refuse_infinite(loss.item(), total.item(), norm)
+        self._keep_moments()
+        return total.item(), tuple(g + 0.0 * p for g, p in zip(gradients, parameters, strict=True))
+
+    def sample(self, n: int, t: int) -> Curved:
+        """The same loss on `n` training examples, all if there are fewer, drawn without replacement for step `t`.
+
+        It counts with this objective. Where nothing was asked on the mini-batch yet, the first gradient on the sample
+        is the one that the metrics of training are taken from.
+        """
+        assert self._pool is not None
+        assert self._drawn is not None
+        other = Sampled(self)
+        other.x, other.y = self._pool.rows(self._drawn(min(n, len(self._pool)), t))
+        return other
+
+    def refuse(self, needs: Collection[Need], optimizer: str) -> None:
+        """`ConfigError` for the first thing that a method needs and this network does not give."""
+        moments = next((part for part in self._moments), None)
+        noisy = next((part for part in self._noisy if isinstance(part, Dropout) and part.rate), None)
+        if noisy is not None and {"one_function", "samples"} & set(needs):
+            raise ConfigError(
+                "optimizer",
+                optimizer,
+                allowed="a network without noise: dropout makes the loss another function in every step, and this "
+                "method compares its values and gradients from step to step, or takes them of other examples",
+                do="give architecture.dropout=0, or choose optimizer=adam, say",
+            )
+        if moments is not None and {"per_example", "samples"} & set(needs):
+            raise ConfigError(
+                "optimizer",
+                optimizer,
+                allowed="a network in which an example's loss does not depend on the others in its mini-batch, as it "
+                "does through the batch norm in this one",
+                do="give architecture/normalization=layer or none, or choose another optimizer",
+            )
+
+    def _leaves(self, theta: Tensor) -> tuple[Tensor, ...]:
+        """The tensors of the layout at a copy of theta, to differentiate by."""
+        return tuple(view.requires_grad_() for view in self.layout.views(theta.detach().clone()))
+
+    def _output(self, parameters: Sequence[Tensor], x: Tensor | None = None) -> Tensor:
+        """The scores at these tensors."""
+        given = dict(zip(self._names, parameters, strict=True))
+        output: Tensor = functional_call(self.module, given, (self.x if x is None else x,))
+        return output
+
+    def _total(self, parameters: Sequence[Tensor], loss: Tensor) -> Tensor:
+        """What is descended, given the mean loss."""
+        total = loss * self.y.shape[0] if self.summed else loss
+        if self.penalty is None:
+            return total
+        return total + self.penalty.value(joined(parameters), self.layout)
+
+
+class Sampled(Curved):
+    """An objective on other examples than those of the mini-batch."""
+
+    def __init__(self, whole: Curved) -> None:
+        super().__init__(
+            whole.module, whole.loss, whole.theta, whole.layout, summed=whole.summed, penalty=whole.penalty
+        )
+        self.counts, self.whole = whole.counts, whole
+
+    def _note(self, mean: float, norm: float, output: Tensor) -> None:
+        self.whole.note_of(self.y, mean, norm, output)
+
+    def _keep_moments(self) -> None:
+        return
+
+
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors of the layout as one vector `[P]`."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
