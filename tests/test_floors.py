@@ -209,9 +209,9 @@ def test_a_module_is_noticed_however_it_is_reached(line: str) -> None:
     assert not uses(line, "torch.functional")
 
 
-# The objective takes functional_call from there, which maps nothing.
+# The curvature takes the gradient of every example by mapping, too.
 @pytest.mark.parametrize("module", sorted(FILES.keys() - {"runner.core.rows", "runner.core.curvature"}))
-def test_only_the_objective_of_rows_maps_functions_over_them(module: str) -> None:
+def test_only_two_objectives_map_functions_over_tensors(module: str) -> None:
     assert not uses(FILES[module].read_text(encoding="utf-8"), "torch.func")
 
 
