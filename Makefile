@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export PIP_CONSTRAINT := .constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test check lint types readme bench clean
+.PHONY: help run sweep list test check lint types readme bench curvature clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo '  ARGS="..." are passed on: make run ARGS="optimizer=sgd lr=0.1"'
 
 run: ARGS ?= optimizer=adam lr=1e-3
@@ -41,6 +41,9 @@ readme: .venv/run  ## the table of choices in README.md, from the code
 
 bench: .venv/dev  ## speed, as ratios against plain PyTorch
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+curvature: .venv/dev  ## how soon each line search and second-order method reaches Adam's loss
+	@$(BIN)/python -m tests.bench.curvature $(ARGS)
 
 clean:  ## remove .venv, caches and builds; runs in outputs/ stay
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -366,15 +366,15 @@ def tick_labels(ticks: list[float], log: bool = False) -> list[str]:
     return [f"{tick:,.{decimals}f}" for tick in ticks]
 
 
-def set_epochs(axes: Axes, first: float, last: float) -> None:
-    """An x axis of whole epochs."""
+def set_epochs(axes: Axes, first: float, last: float, name: str = "epoch") -> None:
+    """An x axis of whole epochs, or of something else that is counted."""
     room = 0.02 * (last - first) or 0.5
     axes.set_xlim(first - room, last + room)
     widest = text_width(_whole(last), 10.5)
     most = max(2, min(6, int(axes.get_window_extent().width / DPI / (widest + 0.35))))
     ticks = linear_ticks(first - room / 2, last + room / 2, most, whole=True)
     axes.set_xticks(ticks, [_whole(tick) for tick in ticks])
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(name)
 
 
 def _whole(value: float) -> str:

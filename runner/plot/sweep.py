@@ -17,11 +17,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from runner.core.cost import gradients
 from runner.core.errors import CorruptError, DiskError
 from runner.plot.base import (
     MARGIN,
     QUIET,
     WIDTH,
+    Values,
     cut,
     literal,
     look,
@@ -89,7 +91,23 @@ def _with_curve(job: Job) -> Job:
     if end is None and job.status == "diverged" and len(columns["epoch"]):
         end = len(columns["epoch"]) - 1
     lost_in = None if end is None else float(columns["epoch"][end])
-    return replace(job, epochs=epochs, losses=losses, lost_in=lost_in)
+    job = replace(job, epochs=epochs, losses=losses, lost_in=lost_in)
+    cost = _costs(job.folder, columns)
+    if cost is None:
+        return job
+    return replace(
+        job, costs=measured(cost, columns["val_loss"])[0], lost_at_cost=math.nan if end is None else float(cost[end])
+    )
+
+
+def _costs(folder: Path, columns: dict[str, Values]) -> Values | None:
+    """What a run had cost at the end of each epoch, in gradients of all training examples; the first ones do not
+    say."""
+    if not {"forward", "backward", "hvp"} <= columns.keys():
+        return None
+    examples = float(read_json(folder / "manifest.json")["rows"]["train"])
+    cost: Values = gradients(columns["forward"], columns["backward"], columns["hvp"]) / examples
+    return cost
 
 
 def _shares(folder: Path) -> dict[str, float]:

@@ -133,6 +133,35 @@ def test_the_bar_at_a_mean_over_seeds_is_its_95_percent_interval(tmp_path: Path)
     assert "bar: 95 % interval of the mean" in figure.texts[1].get_text()
 
 
+def costly(at: Path, job: int, gradients: int) -> None:
+    """Let a run of `folder` have asked for so many gradients of each of its 50 examples in an epoch."""
+    path = at / str(job) / "metrics.csv"
+    header, *lines = path.read_text().splitlines()
+    asked = [gradients * 50 * epoch for epoch in range(1, len(lines) + 1)]
+    rows = [f"{line},{count},{count},0" for line, count in zip(lines, asked, strict=True)]
+    path.write_text("\n".join([f"{header},forward,backward,hvp", *rows]) + "\n")
+    (at / str(job) / "manifest.json").write_text(json.dumps({"rows": {"train": 50}}))
+
+
+def test_where_an_epoch_of_one_costs_more_the_curves_lie_over_what_they_cost(tmp_path: Path) -> None:
+    at = folder(tmp_path, OPTIMIZER | {"seed": ["0", "1"]}, lambda v: math.inf if v["seed"] == "1" else 1.0)
+    for job, gradients in enumerate((1, 1, 2, 2)):
+        costly(at, job, gradients)
+    axes = panels(drawn(at))["validation loss"]
+    assert axes.get_xlabel() == "cost, in gradients of all training examples"
+    assert sorted(points(line)[0] for line in strong(axes)) == [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]]
+    assert sorted(crosses(axes)) == [2.0, 4.0]  # each lost in its second epoch
+
+
+def test_where_all_epochs_cost_the_same_or_nobody_knows_the_curves_lie_over_epochs(tmp_path: Path) -> None:
+    at = folder(tmp_path, OPTIMIZER, lambda v: 1.0)
+    assert panels(drawn(at))["validation loss"].get_xlabel() == "epoch"
+    costly(at, 0, 2)
+    assert panels(drawn(at))["validation loss"].get_xlabel() == "epoch"
+    costly(at, 1, 2)
+    assert panels(drawn(at))["validation loss"].get_xlabel() == "epoch"
+
+
 def test_a_key_that_ends_in_seed_is_a_seed(tmp_path: Path) -> None:
     found = sweep.read(folder(tmp_path, {"dataset.split_seed": ["0", "1"]} | LR, lambda v: 1.0))
     assert (found.seeds, found.live) == (("dataset.split_seed",), ("lr",))

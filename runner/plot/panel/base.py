@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +55,7 @@ OPTIMIZERS = (
 )  # fmt: skip
 MOST = len(STYLES)  # groups with a style and a line in the legend; the rest is grey
 NUMBERS = 5  # of a long axis of numbers that the legend names, and the best one
+COSTLIER = 1.01  # the last mini-batch of an epoch may be short
 CURVES = 300  # runs whose curves are read: 300 thin lines fill a panel, and their files are read in 0.2 s
 
 Item = TypeVar("Item")
@@ -73,6 +74,13 @@ class Job:
     epochs: Values
     losses: Values
     lost_in: float | None  # the epoch of the divergence
+    costs: Values = field(default_factory=lambda: np.empty(0))  # at these epochs, in gradients of all examples
+    lost_at_cost: float = math.nan  # at the epoch of the divergence
+
+    @property
+    def pace(self) -> float:
+        """What an epoch costs, NaN where that is not known."""
+        return float(self.costs[-1] / self.epochs[-1]) if len(self.costs) else math.nan
 
     @property
     def lost(self) -> bool:
@@ -202,6 +210,17 @@ class Sweep:
         chosen = [job for setting in self.followers for job in setting.jobs[:CURVES]]
         return tuple(chosen + [job for setting in self.champions for job in self.sampled(setting)])
 
+    @cached_property
+    def by_cost(self) -> bool:
+        """Whether curves lie over what they cost: where an epoch of one run costs more than an epoch of another, curves
+        over epochs would make the dear ones look cheap."""
+        paces = [job.pace for job in self.jobs if len(job.epochs)]
+        return bool(paces) and all(map(math.isfinite, paces)) and max(paces) > COSTLIER * min(paces)
+
+    def x(self, job: Job) -> Values:
+        """Where the losses of a run lie: its epochs, or what they cost."""
+        return job.costs if self.by_cost else job.epochs
+
     def sampled(self, setting: Setting) -> tuple[Job, ...]:
         """The runs of a champion that are drawn, evenly from the best to the worst."""
         if len(self.jobs) <= CURVES:
@@ -280,14 +299,16 @@ def style_slots(words: Sequence[str]) -> dict[str, int]:
     return slots
 
 
-def together(setting: Setting) -> tuple[Values, Values, Values, Values]:
+def together(sweep: Sweep, setting: Setting) -> tuple[Values, Values, Values, Values]:
     """Epochs, mean, lowest and highest validation loss over the epochs that all runs have; the diverged ones count
-    only where there is no other."""
+    only where there is no other. Instead of epochs the mean of what they cost, where curves lie over that."""
     jobs = [job for job in setting.kept or setting.jobs if len(job.epochs)]
     if not jobs:
         return (np.empty(0),) * 4
-    x: Values = reduce(np.intersect1d, [job.epochs for job in jobs])
-    stack = np.array([job.losses[np.isin(job.epochs, x)] for job in jobs])
+    common: Values = reduce(np.intersect1d, [job.epochs for job in jobs])
+    chosen = [np.isin(job.epochs, common) for job in jobs]
+    stack = np.array([job.losses[rows] for job, rows in zip(jobs, chosen, strict=True)])
+    x: Values = np.mean([sweep.x(job)[rows] for job, rows in zip(jobs, chosen, strict=True)], axis=0)
     return x, stack.mean(axis=0), stack.min(axis=0), stack.max(axis=0)
 
 

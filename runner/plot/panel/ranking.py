@@ -23,7 +23,8 @@ def draw(slide: Figure, foot: float, high: float, sweep: Sweep) -> None:
     shown, hidden = entries[:ROWS], len(entries) - ROWS
     names = [cut(", ".join(f"{short(a)} {v}" if alone else v for a, v in s.values.items()), 2.2) for _, s in shown]
     left = 5.2 + max([text_width(name, 10.5) for name in names], default=0.0)
-    axes = panel(slide, left, foot, WIDTH - MARGIN - left, high, "best validation loss")
+    means = max((text_width(number(s.best), 10.5) for _, s in shown if s.kept), default=0.0) + 0.12
+    axes = panel(slide, left, foot, WIDTH - MARGIN - left - means, high, "best validation loss")
     values = np.array([job.best for _, s in shown for job in s.kept])
     log = is_log(values)
     any_lost = any(s.lost for _, s in shown)
@@ -50,11 +51,9 @@ def _row(axes: Axes, row: int, group: Group, setting: Setting) -> None:
     if setting.kept:
         axes.hlines(row, setting.best - setting.half, setting.best + setting.half, color=group.colour, lw=1.4)
         axes.plot([setting.best], [row], group.marker, color=group.colour, ms=10, mec="white", zorder=4)
-        label = number(setting.best)
-        right = axes.transLimits.transform(axes.transScale.transform((setting.best, 0)))[0] > 0.6
-        edge = (min if right else max)(seeds)
-        axes.annotate(label, (edge, row), xytext=(-9 if right else 9, 0), textcoords="offset points", size=10.5,
-                      va="center", ha="right" if right else "left")  # fmt: skip
+        # In a column of its own, where neither the bars nor the dots can lie under it.
+        axes.annotate(number(setting.best), (1, row), xytext=(7, 0), xycoords=axes.get_yaxis_transform(),
+                      textcoords="offset points", size=10.5, va="center")  # fmt: skip
     if setting.lost:
         text = f"{setting.lost} of {len(setting.jobs)} ×" if len(setting.jobs) > 1 else "diverged ×"
         axes.text(1, row, text, transform=axes.get_yaxis_transform(), color=BAD, ha="right", va="center", size=10.5)

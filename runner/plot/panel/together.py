@@ -1,4 +1,5 @@
-"""The validation losses of all runs over the epochs: each group's best setting strong, the others thin."""
+"""The validation losses of all runs over the epochs, or over what these cost: each group's best setting strong, the
+others thin."""
 
 from __future__ import annotations
 
@@ -19,24 +20,25 @@ def draw(slide: Figure, foot: float, high: float, sweep: Sweep) -> None:
     axes = panel(slide, 0.8, foot, 3.9, high, "validation loss")
     jobs = [job for job in sweep.jobs if len(job.epochs)]
     strong = [job for setting in sweep.champions for job in setting.kept]
-    first = min((job.epochs[0] for job in jobs), default=0.0)
+    first = min((sweep.x(job)[0] for job in jobs), default=0.0)
     lost = [
-        (first if job.lost_in is None else job.lost_in, 0.965, group.colour)
+        (first if job.lost_in is None else job.lost_at_cost if sweep.by_cost else job.lost_in, 0.965, group.colour)
         for group in sweep.groups
         for setting in group.settings
         for job in setting.jobs
         if job.lost
     ]
     _set_losses(axes, jobs, strong, headroom=0.08 if lost else 0.0)
-    set_epochs(axes, float(first), float(max([job.epochs[-1] for job in jobs] + [x for x, _, _ in lost], default=1.0)))
+    last = float(max([sweep.x(job)[-1] for job in jobs] + [x for x, _, _ in lost], default=1.0))
+    set_epochs(axes, float(first), last, "cost, in gradients of all training examples" if sweep.by_cost else "epoch")
     # Few thin lines may be seen well, many are a shade.
     alpha = min(0.45, max(0.15, 12 / max(len(sweep.followers), 1)))
     colour_of = {id(setting): group.colour for group in sweep.groups for setting in group.settings}
-    segments = [np.column_stack(thin(*together(setting)[:2], 100)) for setting in sweep.followers]
+    segments = [np.column_stack(thin(*together(sweep, setting)[:2], 100)) for setting in sweep.followers]
     colours = [colour_of[id(setting)] for setting in sweep.followers]
     axes.add_collection(LineCollection(segments, colors=colours, linewidths=1.0, alpha=alpha), autolim=False)
     for at, group in enumerate(group for group in sweep.groups if group.named):
-        _strong(axes, group, at)
+        _strong(axes, sweep, group, at)
     crosses(axes, lost)
 
 
@@ -50,12 +52,12 @@ def _set_losses(axes: Axes, jobs: Sequence[Job], strong: Sequence[Job], headroom
     set_y(axes, (shown := every[every <= ceiling]), is_log(shown), headroom)
 
 
-def _strong(axes: Axes, group: Group, at: int) -> None:
+def _strong(axes: Axes, sweep: Sweep, group: Group, at: int) -> None:
     """A group's best setting: mean, band, and what comes after the shortest run or from a diverged one."""
-    x, mean, low, high = together(group.champion)
+    x, mean, low, high = together(sweep, group.champion)
     end = x[-1] if len(x) else 0.0
     alone = [
-        np.column_stack((job.epochs, job.losses))[job.epochs >= (0.0 if job.lost else end)]
+        np.column_stack((sweep.x(job), job.losses))[sweep.x(job) >= (0.0 if job.lost else end)]
         for job in group.champion.jobs
     ]
     axes.add_collection(LineCollection(alone, colors=group.colour, linewidths=0.9), autolim=False)
