@@ -38,6 +38,9 @@ def test_the_shifts_are_those_of_the_book() -> None:
     factor = modified_cholesky(torch.tensor([[1.0, 3.0], [3.0, 1.0]]), beta=1e-3)
     assert factor.tau == pytest.approx(2.048)
     assert factor.tries == 13
+    # the least entry of the diagonal is -2: 2 + beta, which suffices for a diagonal matrix
+    factor = modified_cholesky(torch.diag(torch.tensor([1.5, -2.0])), beta=0.5)
+    assert (factor.tau, factor.tries) == (2.5, 1)
 
 
 def test_a_step_by_the_factor_descends() -> None:

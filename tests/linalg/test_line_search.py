@@ -158,6 +158,11 @@ def test_a_search_without_success_ends_with_the_best_length_that_decreases() -> 
     assert 0 < corner.value < 0.05
 
 
+def test_a_first_decrease_that_is_lost_in_rounding_is_accepted() -> None:
+    # 1 + c1 alpha slope rounds to 1: near a minimum no value is less, and the slope alone tells
+    assert strong_wolfe(lambda a: (1.0, 0.0), 1.0, -1e-20) == Length(1.0, 1.0, 1, holds=True)
+
+
 def test_backtracking_tries_alpha_then_its_powers_of_the_factor() -> None:
     tried: list[float] = []
     found = backtracking(lambda a: tried.append(a) or (a - 0.1) ** 2, 0.01, -0.2, alpha=2.0, factor=0.25)
