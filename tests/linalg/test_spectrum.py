@@ -141,7 +141,7 @@ def test_one_node_of_the_density_is_the_gaussian() -> None:
     torch.testing.assert_close(one.density(grid, 0.5), torch.tensor([peak, peak * math.exp(-0.5)]).double())
 
 
-@pytest.mark.parametrize("lambdas", [[1.0, 2.0, 10.0], [-10.0, 1.0, 5.0], [3.0]])
+@pytest.mark.parametrize("lambdas", [[1.0, 2.0, 10.0], [-10.0, 1.0, 5.0], [3.0], [1e-8, 5e-8]])
 def test_power_iteration_finds_the_eigenvalue_of_largest_size(lambdas: list[float]) -> None:
     a = with_eigenvalues(torch.tensor(lambdas))
     found = power_iteration(a.mv, vector(len(lambdas)), rtol=1e-6)
