@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export PIP_CONSTRAINT := .constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test check lint types readme bench curvature clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo '  ARGS="..." are passed on: make run ARGS="optimizer=sgd lr=0.1"'
 
 run: ARGS ?= optimizer=adam lr=1e-3
@@ -26,6 +26,13 @@ list: .venv/run  ## what can be chosen
 
 test: .venv/dev  ## the tests, and every example in the documentation
 	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+
+# What the tests count beside the trials of the areas, as JSON, until the table is written.
+COUNTED := build/counted
+test-faults: .venv/dev  ## every promise under fault, in full (hours); writes its table into README.md
+	@rm -rf $(COUNTED) && mkdir -p $(COUNTED)
+	@OPTRUN_FAULTS=full OPTRUN_COUNTED=$(CURDIR)/$(COUNTED) $(BIN)/python -m pytest -q -n auto tests/faults
+	@$(BIN)/optrun selftest --full --readme README.md --counted $(COUNTED)
 
 check: lint types test  ## what CI runs: lint, types, tests
 

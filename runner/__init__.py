@@ -2,7 +2,9 @@
 
 A file imports only from a lower floor, or from its own room's `base.py`:
 
-    8  cli                      Hydra in, exit code out
+   10  selftest/inside          programs that are optrun with a fault in it
+    9  cli                      Hydra in, exit code out
+    8  selftest                 what is promised, tried on the program in processes of its own
     7  sweep                    many runs as one thing
     6  job preview gradcheck grammar
                                 one run, from its configuration to its pictures; a schedule, a gradient without one;

@@ -5,6 +5,7 @@
     optrun list | resume | plot     what there is; go on; draw again
     optrun schedule [key=value ...] what a schedule would do, without training
     optrun gradcheck [key=value ...] whether the gradient of a run is the slope of its loss
+    optrun selftest [AREA ...]      whether the program keeps its promises on this machine
 
 One run is composed by Hydra's compose call, which leaves no folder behind when the configuration is refused; `-m` and
 Hydra's own flags go through `hydra.main`. This file imports neither torch nor pandas nor pyplot: help and completion
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from runner.screen.base import Screen
 
 PACKAGE = Path(__file__).parent
-COMMANDS = ("list", "schedule", "gradcheck", "resume", "plot", "help")
+COMMANDS = ("list", "schedule", "gradcheck", "resume", "plot", "selftest", "help")
 PREVIEWED = ("schedule", "lr", "epochs", "steps", "optimizer", "plugins", "hydra.run.dir")
 WAYS = ("workers", "lanes")  # how the runs of a sweep share the machine
 HYDRA_FLAGS = {
@@ -131,6 +132,10 @@ def dispatch(arguments: list[str]) -> int:
         return previewed(arguments[1:])
     if first == "gradcheck":
         return gradchecked(arguments[1:])
+    if first == "selftest":
+        from runner.selftest import launch
+
+        return launch.asked(arguments[1:])
     if first in ("resume", "plot"):
         return with_folder(first, arguments[1:])
     if first and not first.startswith("-") and "=" not in first and not first.startswith("~"):

@@ -300,6 +300,7 @@ def manifest(run: Run, m: Material, command: str) -> dict[str, Any]:
         "rows": {"train": len(m.train), "validation": len(m.validation), "test": len(m.test)},
         "data_sha256": m.data_sha256,
         "start_sha256": m.start_sha256,
+        "order_sha256": m.order_sha256,
         "remarks": list(m.remarks),
         "device": device.describe(m.device),
         "threads": m.threads,

@@ -167,6 +167,7 @@ class Material:
     remarks: tuple[str, ...]
     data_sha256: str
     start_sha256: str  # of theta before the first step
+    order_sha256: str  # of the batches of the first epoch
 
 
 @dataclass(frozen=True)
@@ -261,12 +262,20 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material
         remarks=(*examples.remarks, *run.optimizer.remarks(run.sampler.size(len(train)), len(train))),
         data_sha256=examples.sha256,
         start_sha256=hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest(),
+        order_sha256=order_sha256(run, len(train)),
     )
 
 
 def drawn(seed: int, n: int, size: int, t: int) -> Tensor:
     """The numbers `[size]` of examples for step t, of `n`, without replacement, whatever the mini-batches are."""
     return torch.randperm(n, generator=stream(seed, "sample", t))[:size]
+
+
+def order_sha256(run: Run, n: int) -> str:
+    """The hash of the batches of the first epoch over `n` rows: their size, then the row numbers in order."""
+    order = run.sampler.order(n, stream(run.seed, "order", 1))
+    rows = torch.arange(n) if order is None else order
+    return hashlib.sha256(f"{run.sampler.size(n)}\n".encode() + rows.cpu().numpy().tobytes()).hexdigest()
 
 
 def mapped(

@@ -19,6 +19,8 @@ ROOMS = [
 ]
 # Rooms inside a room, whose choices are parts of its choices.
 INNER = ["architecture/activation", "architecture/normalization"]
+# Folders inside a part that stand on a floor of their own.
+APART = [*INNER, "selftest/inside"]
 # The table of the floors; runner/__init__.py tells it to people.
 FLOORS = {
     "core": 0,
@@ -38,7 +40,9 @@ FLOORS = {
     "grammar": 6,
     "gradcheck": 6,
     "sweep": 7,
-    "cli": 8,
+    "selftest": 8,
+    "cli": 9,
+    "selftest/inside": 10,
 }
 # Doors into the program without a floor of their own: `python -m runner`, and the launcher that Hydra finds by itself.
 DOORS = {"__main__": {"cli"}, "plugins": {"cli"}}
@@ -67,7 +71,7 @@ FILES = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 def part(module: str) -> str:
     """`optimizer` of runner.optimizer.adam, nothing of runner itself."""
     inner = "/".join(module.split(".")[1:3])
-    return inner if inner in INNER else module.split(".")[1] if "." in module else ""
+    return inner if inner in APART else module.split(".")[1] if "." in module else ""
 
 
 def imported(source: str) -> set[str]:
@@ -113,7 +117,7 @@ def test_every_part_of_the_program_has_a_floor() -> None:
 
 
 def test_the_text_of_the_package_tells_the_same_floors() -> None:
-    lines = re.findall(r"^    (\d+)  (\S+(?: \S+)*)", str(runner.__doc__), re.MULTILINE)
+    lines = re.findall(r"^ +(\d+)  (\S+(?: \S+)*)", str(runner.__doc__), re.MULTILINE)
     assert {name: int(floor) for floor, names in lines for name in names.split()} == FLOORS
 
 
@@ -148,6 +152,8 @@ def test_no_file_imports_itself_by_a_detour() -> None:
         ("runner.sweep.base", "from runner.cli import main"),
         ("runner.cli", "import runner.__main__"),
         ("runner.__main__", "from runner.job import start"),
+        ("runner.selftest.program", "from runner.cli import main"),
+        ("runner.cli", "from runner.selftest.inside.nursery import warm"),
     ],
 )
 def test_an_arrow_that_points_up_or_aside_is_noticed(module: str, line: str) -> None:
@@ -167,6 +173,7 @@ def test_an_arrow_that_points_up_or_aside_is_noticed(module: str, line: str) -> 
         ("runner.menu.pages", "from runner.menu import text"),
         ("runner.cli", "from runner import sweep"),
         ("runner.__main__", "from runner.cli import main"),
+        ("runner.selftest.inside.nursery", "from runner.cli import main"),
     ],
 )
 def test_an_arrow_that_points_down_is_allowed(module: str, line: str) -> None:

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 
 from runner import job
+from runner.selftest.program import commits, differing, remains, temporary
 from runner.store import checkpoint, folder
 from runner.store.folder import RunFolder, read_status
 from tests.cli.conftest import REPOSITORY, Answer, Call
-from tests.faults.program import commits, differing, remains, temporary
 
 ARGUMENTS = ("epochs=6", "architecture.hidden=[8]", "architecture.dropout=0.2", "stop=epochs")
 

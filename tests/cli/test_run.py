@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import pty
@@ -95,14 +96,29 @@ def test_another_seed_changes_the_run_but_not_the_division_of_the_data(call: Cal
     assert rows(tmp_path / "0") != rows(tmp_path / "1")
 
 
-def test_runs_with_one_seed_start_from_the_same_weights_whatever_the_optimizer(call: Call, tmp_path: Path) -> None:
+def test_runs_with_one_seed_have_the_same_initial_weights_and_batches_whatever_the_optimizer(
+    call: Call, tmp_path: Path
+) -> None:
     for name in ("sgd", "momentum", "adam"):
         call(*TINY, f"hydra.run.dir={name}", f"optimizer={name}")
-    starts = {
-        json.loads((tmp_path / name / "manifest.json").read_text())["start_sha256"]
-        for name in ("sgd", "momentum", "adam")
-    }
-    assert len(starts) == 1
+    manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("sgd", "momentum", "adam")]
+    for key in ("start_sha256", "order_sha256"):
+        assert len({manifest[key] for manifest in manifests}) == 1, key
+
+
+def test_the_hash_of_the_batches_is_that_of_their_size_and_of_the_rows_in_order(call: Call, tmp_path: Path) -> None:
+    call(*TINY, "hydra.run.dir=in_order", "sampler=sequential", "batch_size=50")
+    manifest = json.loads((tmp_path / "in_order" / "manifest.json").read_text())
+    rows = b"".join(row.to_bytes(8, "little") for row in range(manifest["rows"]["train"]))
+    assert manifest["order_sha256"] == hashlib.sha256(b"50\n" + rows).hexdigest()
+
+
+@pytest.mark.parametrize("other", ["seed=1", "batch_size=50", "sampler=with_replacement"])
+def test_other_batches_have_another_hash(other: str, call: Call, tmp_path: Path) -> None:
+    for name, arguments in (("one", ()), ("other", (other,))):
+        call(*TINY, f"hydra.run.dir={name}", *arguments)
+    hashes = [json.loads((tmp_path / n / "manifest.json").read_text())["order_sha256"] for n in ("one", "other")]
+    assert len(set(hashes)) == 2
 
 
 def test_a_probe_changes_no_number_of_the_training(call: Call, tmp_path: Path) -> None:

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+import os
+from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.program import HERE, environment
+from runner.selftest.nursery import Order, nursery
 
-Order = Callable[..., dict[str, Any]]
+FULL = os.environ.get("OPTRUN_FAULTS") == "full"  # every moment and every configuration, instead of a few
 
 
 @pytest.fixture(scope="session")
 def child() -> Iterator[Order]:
-    """Run optrun in a forked child; see nursery.py for what can be ordered."""
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "nursery.py")],
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin
-    assert process.stdout
-    stdin, stdout = process.stdin, process.stdout
-
-    def order(**wanted: Any) -> dict[str, Any]:
-        wanted["cwd"] = str(wanted["cwd"])
-        wanted["argv"] = [str(argument) for argument in wanted["argv"]]
-        stdin.write(json.dumps({"at": 0, "how": "before"} | wanted) + "\n")
-        stdin.flush()
-        answer = stdout.readline()
-        assert answer, "the nursery has died"
-        return dict(json.loads(answer))
-
-    yield order
-    stdin.close()
-    stdout.close()
-    process.wait()
+    """Run optrun in a forked child; see inside/nursery.py for what can be ordered."""
+    with nursery() as order:
+        yield order

@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from runner.core.signals import Signals
-from runner.store.folder import read_status
-from tests.faults.program import (
+from runner.selftest.program import (
     CONFIGURATIONS,
-    HERE,
     Done,
     commits,
     differing,
@@ -25,8 +23,9 @@ from tests.faults.program import (
     started,
     until,
 )
+from runner.store.folder import read_status
 
-OFTEN = HERE / "often.py"
+OFTEN = "runner.selftest.inside.often"
 ARGUMENTS = (*CONFIGURATIONS["adam with dropout"], "epochs=120")
 
 
@@ -44,7 +43,7 @@ def usual_handling() -> Iterator[None]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that nobody interrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    assert ran(*ARGUMENTS, "hydra.run.dir=run", cwd=folder, script=OFTEN).code == 0
+    assert ran(*ARGUMENTS, "hydra.run.dir=run", cwd=folder, module=OFTEN).code == 0
     return folder / "run"
 
 
@@ -57,7 +56,7 @@ def test_a_signal_in_training_ends_it_with_a_commit_that_is_resumed_to_the_bit(
     cut = tmp_path / "cut"
     for reached in (5, 60):  # the second one interrupts a run that was already resumed
         arguments = ("resume", "cut") if cut.exists() else (*ARGUMENTS, "hydra.run.dir=cut")
-        process = started(*arguments, cwd=tmp_path, script=OFTEN)
+        process = started(*arguments, cwd=tmp_path, module=OFTEN)
         until(lambda reached=reached: rows(cut) >= reached, process)  # type: ignore[misc]
         process.send_signal(number)
         done = finished(process)
@@ -66,7 +65,7 @@ def test_a_signal_in_training_ends_it_with_a_commit_that_is_resumed_to_the_bit(
         status = read_status(cut)
         assert (status["status"], status["verdict"]) == ("interrupted", f"stopped by signal {int(number)}")
         assert status["epochs"] == rows(cut), "what is committed is all there is"
-    done = ran("resume", "cut", cwd=tmp_path, script=OFTEN)
+    done = ran("resume", "cut", cwd=tmp_path, module=OFTEN)
     assert (done.code, done.err) == (0, "")
     assert differing(remains(whole), remains(cut)) == []
 

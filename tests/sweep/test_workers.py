@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from runner.selftest.program import environment, finished, ran, started, until
 from runner.sweep import engine
 from runner.sweep.base import Job
 from runner.sweep.group import LARGEST, TURNS, Task, groups
 from tests.cli.conftest import TINY, Call, call  # noqa: F401 - a fixture
-from tests.faults.program import environment, finished, ran, started, until
 from tests.sweep.test_fuse import ONE
 
 # Four at a time side by side: whether that is faster is not the question here.
@@ -166,10 +166,9 @@ if __name__ == "__main__":
 
 
 def test_workers_that_cannot_be_forked_are_spawned(tmp_path: Path) -> None:
-    script = tmp_path / "spawning.py"
-    script.write_text(SPAWNING)
+    (tmp_path / "spawning.py").write_text(SPAWNING)
     axes = ("-m", "optimizer=sgd,sam", "schedule=warmup,cosine", "seed=range(2)", *TINY, "dataset=iris", "lanes=off")
-    done = ran(*axes, "hydra.sweep.dir=spawned", "workers=2", cwd=tmp_path, script=script)
+    done = ran(*axes, "hydra.sweep.dir=spawned", "workers=2", cwd=tmp_path, module="spawning")
     assert (done.code, done.err) == (0, "")
     assert ran(*axes, "hydra.sweep.dir=here", "workers=1", cwd=tmp_path).code == 0
     assert metrics(tmp_path / "spawned") == metrics(tmp_path / "here")

@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 
+import runner
+from runner.selftest.base import NotHeld
 from runner.store import checkpoint
 
-REPO = Path(__file__).parents[2]
-HERE = Path(__file__).parent
-FULL = os.environ.get("OPTRUN_FAULTS") == "full"  # every moment and every configuration, instead of a few
+IMPORTABLE = Path(runner.__file__).parents[1]  # the folder from which this package was imported
+PYTHON = [sys.executable]  # and what stands in for it, where a test plants a defect in the program
+PROGRAM = "runner"  # as in `python -m runner`
 DEADLINE_S = 120.0  # for one process on a busy machine; reaching it is a hang
 
 SMALL = ("architecture.hidden=[16]", "stop=epochs")
@@ -50,43 +52,57 @@ class Done:
     err: str
 
 
-def started(*arguments: str | Path, cwd: Path, script: Path | None = None, flags: tuple[str, ...] = ()) -> Any:
-    """The program with these arguments as a new process; `script` stands in for `-m runner`."""
-    program = ["-m", "runner"] if script is None else [str(script)]
+def started(
+    *arguments: str | Path,
+    cwd: Path,
+    module: str = PROGRAM,
+    flags: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
+) -> subprocess.Popen[str]:
+    """The program with these arguments as a new process; `module` stands in for the program, `env` is added."""
     return subprocess.Popen(
-        [sys.executable, *flags, *program, *map(str, arguments)],
+        [*PYTHON, *flags, "-m", module, *map(str, arguments)],
         cwd=cwd,
-        env=environment(),
+        env=environment() | (env or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
     )
 
 
 def environment() -> dict[str, str]:
-    """The environment of the tests, from which the checkout can be imported; output comes at once."""
-    path = os.pathsep.join(filter(None, (str(REPO), os.environ.get("PYTHONPATH"))))
+    """The environment of this process, from which the same package is imported; output comes at once."""
+    path = os.pathsep.join(filter(None, (str(IMPORTABLE), os.environ.get("PYTHONPATH"))))
     return os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TERM": "dumb"}
 
 
-def finished(process: Any) -> Done:
-    """Wait for a process, and end it where it does not end by itself."""
+def finished(process: subprocess.Popen[str], patience_s: float = DEADLINE_S) -> Done:
+    """Wait for a process; one that does not end is ended, and is a `NotHeld`."""
     try:
-        out, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate(timeout=patience_s)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        raise AssertionError(f"no end after {DEADLINE_S} s\n{out}\n{err}") from None
+        raise NotHeld(f"no end after {patience_s} s\n{out}\n{err}") from None
     return Done(process.returncode, out, err)
 
 
-def ran(*arguments: str | Path, cwd: Path, script: Path | None = None) -> Done:
+def ran(*arguments: str | Path, cwd: Path, module: str = PROGRAM, env: dict[str, str] | None = None) -> Done:
     """Run the program to its end."""
-    return finished(started(*arguments, cwd=cwd, script=script))
+    return finished(started(*arguments, cwd=cwd, module=module, env=env))
 
 
-def killed_after(seconds: float, process: Any) -> Done:
+def completed(*arguments: str | Path, cwd: Path, module: str = PROGRAM, env: dict[str, str] | None = None) -> Done:
+    """Run the program to its end, which must be a good one."""
+    done = ran(*arguments, cwd=cwd, module=module, env=env)
+    if done.code != 0:
+        raise NotHeld(f"exit code {done.code} of `optrun {' '.join(map(str, arguments))}`\n{done.err}")
+    return done
+
+
+def killed_after(seconds: float, process: subprocess.Popen[str]) -> Done:
     """Kill a process, if it is still there after so many seconds."""
     try:
         process.wait(seconds)
@@ -95,12 +111,15 @@ def killed_after(seconds: float, process: Any) -> Done:
     return finished(process)
 
 
-def until(condition: Callable[[], bool], process: Any) -> None:
-    """Wait until something is true; `AssertionError` where the process ends before, or time runs out."""
+def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something is true; `NotHeld` where the process ends before, or time runs out."""
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
-        assert process.poll() is None, f"the process ended before\n{finished(process)}"
-        assert time.monotonic() < deadline, "it never came true"
+        if process.poll() is not None:
+            raise NotHeld(f"the process ended before\n{finished(process)}")
+        if time.monotonic() > deadline:
+            process.kill()
+            raise NotHeld(f"it never came true\n{finished(process)}")
         time.sleep(0.002)
 
 
@@ -123,7 +142,8 @@ def temporary(folder: Path) -> list[Path]:
 def remains(folder: Path) -> dict[str, Any]:
     """Everything that two equal runs have in common, floats as their bits."""
     found = checkpoint.newest(folder / "checkpoint")
-    assert found is not None, f"no checkpoint in {folder}"
+    if found is None:
+        raise NotHeld(f"no checkpoint in {folder}")
     content = found[0]["content"]
     summary = json.loads((folder / "summary.json").read_text())
     del summary["train_s"]

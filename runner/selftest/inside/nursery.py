@@ -70,7 +70,7 @@ def child(order: dict[str, Any], report: int) -> int:
     job.drawn = lambda path: []
     if "after_s" in order:
         fast = SimpleNamespace(monotonic=lambda: 50 * time.monotonic(), sleep=time.sleep)
-        train.time = folder.time = fast  # type: ignore[attr-defined]
+        train.time = folder.time = fast  # type: ignore[attr-defined, assignment]
         return cli.main(order["argv"])
     now = [0.0]
 
@@ -79,7 +79,7 @@ def child(order: dict[str, Any], report: int) -> int:
         return now[0]
 
     folder.LEAST_S = LEAST_S
-    train.time = folder.time = SimpleNamespace(monotonic=monotonic, sleep=time.sleep)  # type: ignore[attr-defined]
+    train.time = folder.time = SimpleNamespace(monotonic=monotonic, sleep=time.sleep)  # type: ignore[attr-defined, assignment]
     send = os.write
     calls = Countdown(order["at"], order["how"])
     code = cli.main(order["argv"])
