@@ -172,7 +172,20 @@ class Group:
         self.set_rates()
         if not self.drawn:
             self.draw()
-        t = self.step + 1
+        try:
+            self.move(self.step + 1)
+        except RowsDiverged as error:
+            self.rows.charge(error.found)
+            raise
+        self.rows.charge(range(len(self.lanes)))
+        self.drawn = False
+        self.step += 1
+        self.batch += 1
+        self.examples += self.rows.y.shape[1]
+        self.tallies.add(self.rows)
+
+    def move(self, t: int) -> None:
+        """Move the parameters of every lane, as the rules say."""
         if self.one.run.optimizer.gradients == "elsewhere":
             self.stripes[0].step(self.theta, Anywhere(self.rows), self.lrs, self.rates, t)
         else:
@@ -182,11 +195,6 @@ class Group:
         if self.projects:
             for theta in self.theta:
                 self.one.run.architecture.project(theta)
-        self.drawn = False
-        self.step += 1
-        self.batch += 1
-        self.examples += self.rows.y.shape[1]
-        self.tallies.add(self.rows)
 
     def set_rates(self) -> None:
         """The learning rate of every row for the step that comes; curves that are alike are asked once."""

@@ -141,6 +141,7 @@ class Rows:
     buffers  what the modules keep beside theta, by name, `[K, ...]`
     first    of the first gradient on this mini-batch: the mean losses `[K]`, the norms of the gradients `[K]`
     output   its scores, `[K, B, d_out]`, detached
+    asked    gradients since `charge`
     """
 
     def __init__(self, objectives: Sequence[Objective], losses: Sequence[Judge]) -> None:
@@ -154,6 +155,7 @@ class Rows:
         self._kept = Places.of(self.module, self.buffers, "_buffers")
         self._noisy = [[part for part in each.module.modules() if isinstance(part, Noisy)] for each in objectives]
         self._moments = [part for part in self.module.modules() if isinstance(part, Moments)]
+        self.asked = 0
         self._layers: list[int] = []  # which of the noisy layers have noise, and it: [K, B, ...] each
         self._masks: list[Tensor] = []
         self._fresh = True
@@ -195,9 +197,7 @@ class Rows:
 
         Raises `RowsDiverged` where one of them is not finite.
         """
-        for objective in self.objectives:
-            objective.counts.forward += self.y.shape[1]
-            objective.counts.backward += self.y.shape[1]
+        self.asked += 1
         parameters = [view.detach().requires_grad_() for view in self.layout.views(theta)]
         with torch.enable_grad():
             output = self._outputs(parameters, self._masks, self.x)
@@ -227,6 +227,14 @@ class Rows:
                 for part in self._moments:
                     part.keep()
         return values, g
+
+    def charge(self, numbers: Iterable[int]) -> None:
+        """Count what was asked for these rows alone: a step that others must repeat counts once."""
+        for number in numbers:
+            counts = self.objectives[number].counts
+            counts.forward += self.asked * self.y.shape[1]
+            counts.backward += self.asked * self.y.shape[1]
+        self.asked = 0
 
     def _refuse_infinite(self, means: Tensor, values: Tensor, norms: Tensor) -> None:
         if (values + norms).isfinite().all():  # two infinities of one sign at worst: a NaN or an infinity stays one

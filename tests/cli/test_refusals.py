@@ -38,7 +38,7 @@ REFUSED = {
     "+lrr=0.1": ("lrr=0.1", f"the keys {KEYS}", "did you mean lr? `optrun --help` lists them"),
     "epochs=0": ("epochs=0", FROM_1, f"give epochs=... {IN_RANGE}"),
     "epochs=2.5": ("epochs=2.5", FROM_1, "give epochs=... a whole number"),
-    "batch_size=0": ("batch_size=0", FROM_1, f"give batch_size=... {IN_RANGE}"),
+    "batch_size=0": ("batch_size=0", f"{FROM_1} or all", "give batch_size=... one of these"),
     "seed=-1": ("seed=-1", "a whole number in [0, inf)", f"give seed=... {IN_RANGE}"),
     "seed=1e3": ("seed=1000.0", "a whole number in [0, inf)", "give seed=... a whole number"),
     "threads=0": ("threads=0", f"{FROM_1} or auto", "give threads=... one of these"),
