@@ -157,10 +157,7 @@ REFUSED = {
     "stop.rules.early_stopping.monitor=val_acc": (
         "stop.rules.early_stopping.monitor=val_acc",
         "a column of this run: epoch, step, examples, lr, train_loss, val_loss, train_accuracy, val_accuracy, "
-        "grad_norm",
-        "forward",
-        "backward",
-        "hvp",
+        "grad_norm, forward, backward, hvp",
         "did you mean val_accuracy? name one of these",
     ),
     "stop.rules.early_stopping.monitor=val_accuracy": (
