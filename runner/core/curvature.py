@@ -1,10 +1,11 @@
 """What a second-order method asks of the loss on a mini-batch: products with its curvature, and other mini-batches.
 
-    objective.hessian(theta)         v -> H v,             H = d^2 L / dtheta^2
-    objective.gauss_newton(theta)    v -> G v,             G = mean_i J_i' (d^2 loss / dz^2) J_i,  J_i = dz_i / dtheta
-    objective.per_example(theta)     dL_i/dtheta `[B, P]`, the gradient of each example's own loss
-    objective.value_and_graph(...)   a gradient that can be differentiated once more
-    objective.sample(n, t)           the same loss on n other examples
+    objective.hessian(theta)           v -> H v,           H = d^2 L / dtheta^2
+    objective.gauss_newton(theta)      v -> G v,           G = mean_i J_i' (d^2 loss / dz^2) J_i,  J_i = dz_i / dtheta
+    objective.empirical_fisher(theta)  v -> F v,           F = mean_i g_i g_i',  g_i = dL_i / dtheta
+    objective.per_example(theta)       dL_i/dtheta `[B, P]`, the gradient of each example's own loss
+    objective.value_and_graph(...)     a gradient that can be differentiated once more
+    objective.sample(n, t)             the same loss on n other examples
 
 H and G are never formed: their products are exact, by differentiating twice (Pearlmutter 1994; Schraudolph 2002), and
 cost about two gradients each, of the same mini-batch with the same noise. The operator stays at the theta it was made
@@ -113,6 +114,15 @@ class Curved(Objective):
         (slope,) = torch.autograd.grad(self.penalty.value(at, self.layout), at, create_graph=True)
         slope = slope + 0.0 * at
         return lambda v: torch.autograd.grad(slope, at, v, retain_graph=True)[0]
+
+    def empirical_fisher(self, theta: Tensor) -> Operator:
+        """v `[P]` -> F v, F = mean_i g_i g_i' with the gradient g_i of each example's own loss; no penalty is in it.
+
+        The targets are those of the data. With targets drawn from the model's own distribution it would be the Fisher
+        matrix, which `gauss_newton` is for losses that are negative log-likelihoods. Makes and keeps `[B, P]`.
+        """
+        gradients = self.per_example(theta)
+        return lambda v: gradients.T @ (gradients @ v) / len(gradients)
 
     def per_example(self, theta: Tensor) -> Tensor:
         """The gradient of each example's own loss, `[B, P]`; their mean is that of the mini-batch without penalty."""

@@ -119,6 +119,26 @@ def test_the_gradients_of_the_examples_are_those_of_each_alone_with_its_noise() 
         torch.testing.assert_close(row, plain.value_and_grad(plain.theta)[1], rtol=1e-13, atol=1e-16)
 
 
+def test_the_empirical_fisher_matrix_is_the_mean_of_the_outer_products_of_gradients() -> None:
+    asked = curved(net(0.5))
+    rows = asked.per_example(asked.theta)
+    expected = torch.stack([torch.outer(g, g) for g in rows]).mean(0)
+    torch.testing.assert_close(dense(asked.empirical_fisher(asked.theta), 43), expected, rtol=1e-12, atol=1e-16)
+
+
+def test_gauss_newton_is_the_fisher_matrix_of_targets_that_the_model_draws() -> None:
+    # The mean over targets k of the model's own probabilities p_k, taken exactly: sum_k p_ik g_ik g_ik', mean over i.
+    asked = curved(net())
+    probabilities = asked.module(X).softmax(-1).detach()
+    expected = torch.zeros(43, 43, dtype=torch.float64)
+    for k in range(3):
+        asked.on(X, torch.full_like(Y, k))
+        g = asked.per_example(asked.theta)
+        expected += (probabilities[:, k, None] * g).T @ g / len(X)
+    asked.on(X, Y)
+    torch.testing.assert_close(dense(asked.gauss_newton(asked.theta), 43), expected, rtol=1e-11, atol=1e-15)
+
+
 def test_a_sample_is_the_loss_on_other_examples_and_counts_with_the_mini_batch() -> None:
     asked, alone = curved(net()), curved(net())
     part = asked.sample(2, t=1)
