@@ -15,15 +15,15 @@ again. A kill finds it there or not; when the power fails it may be gone until t
 
 A commit writes the checkpoint, which records how long the two CSV files are, under a temporary name, makes the three of
 them durable, reads it back and compares, renames it, and makes that durable. Resuming cuts what lies behind, and
-repeats it bit for bit. So a commit is due about once a second, on a signal and at the end, not after every epoch of four
-milliseconds.
+repeats it bit for bit. So a commit is due about once a second, on a signal and at the end, not after every epoch of
+four milliseconds.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
