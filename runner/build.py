@@ -16,6 +16,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
@@ -62,6 +63,8 @@ SINCE = {"regularizer": {"_target_": "runner.regularizer.none.NoRegularizer"}}
 NUMBERS = ("lr", "batch_size", "epochs", "start", "seed", "device", "threads", "precision", "plugins", "expect")
 TORCH = ("torch.optim", "pytorch_optimizer")
 
+Choose = Callable[[str, Any, type[Choice], tuple[str, ...]], Choice]
+
 
 def from_hydra(config: DictConfig, plugins: tuple[str, ...] = ()) -> Run:
     """The run that a composed configuration describes."""
@@ -102,8 +105,12 @@ def block(node: str) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(json.loads(node)))
 
 
-def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
-    """The run for a plain dictionary; raises `ConfigError` for the first thing that is wrong."""
+def run(config: dict[str, Any], plugins: tuple[str, ...] = (), choose: Choose | None = None) -> Run:
+    """The run for a plain dictionary; raises `ConfigError` for the first thing that is wrong.
+
+    choose: `choice`, or what answers like it
+    """
+    choose = choose or choice
     for key, value in config.items():
         if key not in (*ROOMS, *NUMBERS):
             raise ConfigError(
@@ -123,7 +130,7 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
     epochs = checked("epochs", config["epochs"], Count)
     name = checked("device", config.get("device", "auto"), str)
     device.resolve(name)
-    parts = {room: choice(room, config[room], role, plugins) for room, role in ROOMS.items()}
+    parts = {room: choose(room, config[room], role, plugins) for room, role in ROOMS.items()}
     given = parts["stop"]
     parts["stop"] = bounded(given, epochs)
     made = Run(

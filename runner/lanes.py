@@ -5,8 +5,7 @@ share a program: K forward and backward passes in one, and an optimizer's formul
 Everything else stays one per run: its order of examples, its noise, its folder, its rows, its commits, its end. They go
 through an epoch in step; a run that ends is written and leaves, and the others close up.
 
-A run here agrees with the same run alone up to rounding. Who its neighbours are changes no more than that, and no bit
-where its layers fill vector registers (see `core/rows.py`).
+A run here agrees with the same run alone up to rounding. Who its neighbours are changes no bit (see `core/rows.py`).
 """
 
 from __future__ import annotations

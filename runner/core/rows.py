@@ -7,9 +7,14 @@ The network is called once, mapped over the rows: a product of matrices becomes 
 over K times as many numbers. The sum of the K losses is differentiated; since none depends on another's parameters, its
 gradient is all of theirs.
 
-A row never sees the others, and its numbers agree with those of the objective of a run alone up to rounding. Where
-every layer fills vector registers (widths of 16, 32, ...) its neighbours change no bit of it, as long as there is one;
-so a single row is given twice. For other widths some kernels round by where in memory a row lies.
+A row never sees the others, and its numbers agree with those of the objective of a run alone up to rounding. Which
+rows lie beside it, and how many, changes no bit of it, for three reasons:
+
+    products of matrices   round the same wherever their factors lie (`MKL_CBWR`, see `runner/__init__.py`), and a batch
+                           of one is another kernel: a single row is given twice
+    activations, moments   some kernels round the last numbers of a tensor, or the last channels, in another way than
+                           those before: behind the last row then come `ghosts`, which nobody looks at
+    sums                   are taken row by row
 """
 
 from __future__ import annotations
@@ -26,6 +31,8 @@ from torch import Tensor, nn
 from runner.core.moments import Moments
 from runner.core.noise import Noisy
 from runner.core.objective import ENGINE, Objective
+
+LAST = 32  # numbers of a tensor that may be rounded in another way: torch's kernels take two registers of 16 at a time
 
 
 class Judge(Protocol):
@@ -45,6 +52,19 @@ class TakesRows(nn.Module):
     """
 
     takes_rows = False
+
+
+class RoundsByPlace(nn.Module):
+    """A function of every number by itself, whose kernel rounds the last of a tensor in another way than the others."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+    __call__ = forward  # without a look for hooks, which takes longer than the function
 
 
 class RowsDiverged(Exception):
@@ -96,9 +116,9 @@ def mapped(function: Callable[..., Any]) -> Callable[..., Any]:
     return torch.func.vmap(function)
 
 
-def twice(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """One row as two."""
-    return [torch.cat([tensor, tensor]) for tensor in tensors]
+def longer(tensors: Iterable[Tensor], ghosts: int) -> list[Tensor]:
+    """Rows `[K, ...]` with so many times the first of them behind the last."""
+    return [torch.cat([tensor, tensor[:1].expand(ghosts, *tensor.shape[1:])]) for tensor in tensors]
 
 
 def put_together(kinds: Sequence[Alike], parts: Sequence[Tensor]) -> Tensor:
@@ -156,6 +176,7 @@ class Rows:
         self._noisy = [[part for part in each.module.modules() if isinstance(part, Noisy)] for each in objectives]
         self._moments = [part for part in self.module.modules() if isinstance(part, Moments)]
         self.asked = 0
+        self._by_place = any(isinstance(part, RoundsByPlace) for part in self.module.modules())
         self._layers: list[int] = []  # which of the noisy layers have noise, and it: [K, B, ...] each
         self._masks: list[Tensor] = []
         self._fresh = True
@@ -248,16 +269,25 @@ class Rows:
 
     def _outputs(self, parameters: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor) -> Tensor:
         """The scores `[K, B, d_out]` of `x [K, B, ...]`."""
-        buffers = list(self.buffers.values())
+        buffers, ghosts = list(self.buffers.values()), self.ghosts(x.shape[1])
         output: Tensor
-        if len(self) > 1:
+        if not ghosts:
             output = self._mapped(parameters, buffers, masks, x)
             return output
-        changed = twice(buffers)
-        output = self._mapped(twice(parameters), changed, twice(masks), *twice([x]))
-        for buffer, pair in zip(buffers, changed, strict=True):
-            buffer.copy_(pair[:1])
-        return output[:1]
+        changed = longer(buffers, ghosts)
+        (with_ghosts,) = longer([x], ghosts)
+        output = self._mapped(longer(parameters, ghosts), changed, longer(masks, ghosts), with_ghosts)
+        for buffer, more in zip(buffers, changed, strict=True):
+            buffer.copy_(more[:-ghosts])
+        return output[:-ghosts]
+
+    def ghosts(self, size: int) -> int:
+        """How many rows to compute behind the last one, for batches of so many examples."""
+        narrow = [
+            part.mean.numel() for part in self._moments if part.mean.numel() % LAST
+        ]  # their kernel takes channels
+        widths = [*narrow, *([size] if self._by_place else [])]
+        return -(-LAST // min(widths)) if widths else int(len(self) == 1)
 
     def _network(
         self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from runner.core.errors import CorruptError, DiskError
-from runner.store.base import disk, sync_folder, write_all
+from runner.store.base import disk, synced, write_all
 
 MAGIC = b"optrun-checkpoint 1 "
 DTYPES = {
@@ -36,8 +36,11 @@ CHUNK = 1 << 20  # bytes that are read back at a time
 KEPT = 2  # commits in the folder: the newest, and the one before in case it cannot be read
 
 
-def write(folder: Path, number: int, content: dict[str, Any]) -> Path:
-    """Write commit `number` into `folder`, verify it, then remove all but the newest two."""
+def write(folder: Path, number: int, content: dict[str, Any], beside: Sequence[Path] = ()) -> Path:
+    """Write commit `number` into `folder`, verify it, then remove all but the newest two.
+
+    beside: what must be durable before there is such a commit
+    """
     path = folder / f"{number:08d}.ckpt"
     whole = pieces(content)
     temporary = folder / f".{path.name}.tmp"
@@ -46,12 +49,12 @@ def write(folder: Path, number: int, content: dict[str, Any]) -> Path:
             with open(temporary, "w+b", buffering=0) as file:
                 for piece in whole:
                     write_all(file.fileno(), piece)
-                os.fsync(file.fileno())
+                synced(temporary, *beside)
                 file.seek(0)
                 if not all(file.read(len(part)) == part for part in parts(whole)) or file.read(1):
                     raise OSError(0, "what was read back is not what was written")
             os.replace(temporary, path)
-            sync_folder(folder)
+            synced(folder)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

@@ -14,7 +14,7 @@ from typing import Any
 
 from runner.core.errors import ConfigError, CorruptError, LockedError
 from runner.store import checkpoint
-from runner.store.base import FORMAT, disk, read_json, sync_folder, write_all, write_json, write_whole
+from runner.store.base import FORMAT, as_json, disk, read_json, synced, write_all, write_json, write_new
 
 Row = dict[str, float]
 
@@ -73,21 +73,23 @@ class RunFolder:
                 (staging / "checkpoint").mkdir(parents=True)
                 lock = locked(staging)
                 config_sha256 = hashlib.sha256(config.encode()).hexdigest()
-                write_whole(staging / "config.yaml", config.encode())
                 about = {"format": FORMAT, "config_sha256": config_sha256, "columns": list(columns)}
-                write_json(staging / "manifest.json", sealed(about | manifest))
-                write_json(staging / "summary.json", {"status": "running"})
-                write_whole(staging / "metrics.csv", (",".join(columns) + "\n").encode())
-                write_whole(staging / "timing.csv", (",".join(TIMING) + "\n").encode())
-                for name, data in (files or {}).items():
-                    write_whole(staging / name, data)
-                sync_folder(staging)
+                first = {
+                    "config.yaml": config.encode(),
+                    "manifest.json": as_json(sealed(about | manifest)),
+                    "summary.json": as_json({"status": "running"}),
+                    "metrics.csv": (",".join(columns) + "\n").encode(),
+                    "timing.csv": (",".join(TIMING) + "\n").encode(),
+                    **(files or {}),
+                }
+                for name, data in first.items():
+                    write_new(staging / name, data)
+                synced(staging, *(staging / name for name in first))
                 try:
                     os.rename(staging, path)
                 except OSError:
                     refuse_taken(path)  # somebody was faster
                     raise
-                sync_folder(path.parent)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             if lock is not None:
@@ -161,8 +163,6 @@ class RunFolder:
         """Make all rows so far and `content` durable."""
         begun = time.monotonic()
         self._refuse_replaced()
-        for lines in (self._metrics, self._timing):
-            lines.sync()
         kept = {
             "run": self._run,
             "metrics": [self._metrics.length, self._metrics.sha256],
@@ -170,7 +170,10 @@ class RunFolder:
             "elapsed_s": self.elapsed_s,
         }
         self._number += 1
-        checkpoint.write(self.path / "checkpoint", self._number, {"folder": kept, "content": content})
+        beside = [self._metrics.path, self._timing.path]
+        if self._number == 1:
+            beside.append(self.path.parent)  # in which the claim has renamed
+        checkpoint.write(self.path / "checkpoint", self._number, {"folder": kept, "content": content}, beside)
         self._committed = time.monotonic()
         self._wait = max(LEAST_S, SHARE * (self._committed - begun))
 
@@ -228,10 +231,6 @@ class Lines:
             os.ftruncate(self._file.fileno(), length)
             self._file.seek(length)
         self.length = length
-
-    def sync(self) -> None:
-        with disk(self.path, "write"):
-            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runner import build
+from runner.core.check import Choice
 from runner.core.errors import ConfigError
+from runner.run import Run
 from runner.sweep.base import Job
 
 if TYPE_CHECKING:
@@ -24,13 +26,39 @@ class Cell:
 
 
 @dataclass
+class Choices:
+    """Builds the choices of runs, each once: the runs of a sweep have most of them in common."""
+
+    built: dict[tuple[str, str], Choice] = field(default_factory=dict)
+    described: dict[int, Any] = field(default_factory=dict)  # by the identity of what is built, which stays
+
+    def choose(self, key: str, node: Any, role: type[Choice], plugins: tuple[str, ...]) -> Choice:
+        """What `build.choice` makes of a node."""
+        written = key, repr(node)  # to Python, 1, 1.0 and True are equal
+        if written not in self.built:
+            made = self.built[written] = build.choice(key, node, role, plugins)
+            self.described[id(made)] = build.described(made)
+        return self.built[written]
+
+    def run(self, config: dict[str, Any], plugins: tuple[str, ...]) -> Run:
+        """The run for a plain dictionary."""
+        return build.run(config, plugins, self.choose)
+
+    def config(self, run: Run) -> dict[str, Any]:
+        """A run as the plain node that builds an equal one; runs share the nodes of what they share."""
+        values = vars(run).items()
+        return {name: self.described.get(id(value)) or build.described(value) for name, value in values}
+
+
+@dataclass
 class Grid:
-    """The jobs of a command, why some of them are refused, and what their runs have in common.
+    """The jobs of a command, their runs, why some of them are refused, and what they have in common.
 
     metrics  name -> direction of every metric that some run measures
     """
 
     jobs: list[Job] = field(default_factory=list)
+    runs: dict[int, Run] = field(default_factory=dict)
     refused: dict[int, ConfigError] = field(default_factory=dict)
     metrics: dict[str, str] = field(default_factory=dict)
     titles: set[str] = field(default_factory=set)
@@ -38,13 +66,13 @@ class Grid:
     @classmethod
     def of(cls, cells: Iterable[Cell], plugins: tuple[str, ...]) -> Grid:
         """Build every cell to see whether it can be. Raises `ConfigError` where none can."""
-        grid = cls()
+        grid, choices = cls(), Choices()
         for number, cell in enumerate(cells):
             config: dict[str, Any] = {}
             try:
                 config = build.plain(cell.config())  # as given: where it is refused now, it will be when resumed
-                run = build.run(config, plugins)
-                config = build.described(run)
+                grid.runs[number] = run = choices.run(config, plugins)
+                config = choices.config(run)
                 grid.metrics |= run.loss.metrics
                 grid.titles.add(f"{run.dataset.label} · {run.architecture.label}")
             except ConfigError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,11 +108,11 @@ def groups(
         else:
             by_program.setdefault(fuse.key_of(task.run), []).append(task)
     for program, members in by_program.items():
-        limit = wanted if isinstance(wanted, int) else LANES
+        room = Room(members[0].run, workers)
         if program not in known:
-            known[program] = pays(members, workers, wanted, say if len(known) < SPOKEN else lambda text: None)
+            known[program] = pays(members, workers, wanted, room, say if len(known) < SPOKEN else lambda text: None)
         if known[program]:
-            size = even(len(members), workers, min(limit, fits(members[0].run, workers)))
+            size = even(len(members), workers, min(wanted if isinstance(wanted, int) else LANES, room.fits))
             found += chunks([replace(task, together=True) for task in members], size)
         else:
             alone += members
@@ -119,28 +120,42 @@ def groups(
     return found + chunks(alone, max(1, min(LARGEST, len(alone) // (TURNS * workers))))
 
 
-def pays(tasks: Sequence[Task], workers: int, wanted: Lanes, say: Callable[[str], None]) -> bool:
+@dataclass
+class Room:
+    """What a program works on, read when it is first asked for, and how many of its runs fit into memory."""
+
+    run: Run
+    workers: int
+
+    @cached_property
+    def m(self) -> Material:
+        return prepare(self.run)
+
+    @cached_property
+    def fits(self) -> int:
+        """An estimate; 1 where the run cannot even be prepared, which it will say itself."""
+        try:
+            return fuse.most(self.run, self.m, self.workers)
+        except OptrunError:
+            return 1
+
+
+def pays(tasks: Sequence[Task], workers: int, wanted: Lanes, room: Room, say: Callable[[str], None]) -> bool:
     """Whether tasks that could share a program train side by side."""
     if wanted != "auto":
         return wanted not in ("off", 1) and len(tasks) > 1
-    size = even(len(tasks), workers, min(LANES, fits(tasks[0].run, workers)))
+    if even(len(tasks), workers, LANES) < FEWEST:
+        return False
+    size = even(len(tasks), workers, min(LANES, room.fits))
     if size < FEWEST:
         return False
     try:
-        found = fuse.verdict(tasks[0].run, prepare(tasks[0].run), size)
+        found = fuse.verdict(room.run, room.m, size)
     except OptrunError:
         return False  # it will be met again, and told, in the run's own turn
     how = f"{size} at a time, side by side" if found.together else "one after the other"
     say(f"{len(tasks)} runs train {how}: {found.words}")
     return found.together
-
-
-def fits(run: Run, workers: int) -> int:
-    """How many such runs fit into memory, by an estimate."""
-    try:
-        return fuse.most(run, prepare(run), workers)
-    except OptrunError:
-        return 1
 
 
 def chunks(tasks: Sequence[Task], size: int) -> list[list[Task]]:

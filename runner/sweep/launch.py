@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from runner import build
 from runner.core.errors import ConfigError, ExpectationMissed
+from runner.run import Run
 from runner.screen.base import Screen, shortest
 from runner.store.base import disk
 from runner.store.folder import in_use, is_run, locked, read_status
@@ -36,7 +38,7 @@ from runner.sweep.base import (
 )
 from runner.sweep.engine import Lost, Tick, Workers
 from runner.sweep.extend import divided
-from runner.sweep.grid import Cell, Grid, refuse_shared_folders
+from runner.sweep.grid import Cell, Choices, Grid, refuse_shared_folders
 from runner.sweep.group import Lanes, Manner, Outcome, Task, failed, groups
 from runner.sweep.progress import Progress
 from runner.sweep.results import conclude
@@ -78,7 +80,7 @@ def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
             "threads": "auto" if engine.workers_for(len(grid.jobs), way.workers) == 1 else 1,
         }
         write_jobs(path, grid.jobs, about)
-        return Sweep(path, grid.jobs, about, way, grid.refused).run()
+        return Sweep(path, grid.jobs, about, way, grid.runs, grid.refused).run()
 
 
 def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
@@ -107,7 +109,7 @@ def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
         about |= {"title": title, "command": command, "metrics": about["metrics"] | grid.metrics}
         write_jobs(path, jobs, about)
         way.screen.say(f"{len(added)} of {len(jobs)} runs are new")
-        return Sweep(path, jobs, about, way, {}).run()
+        return Sweep(path, jobs, about, way).run()
 
 
 def resume(path: Path, way: Way) -> int:
@@ -116,7 +118,7 @@ def resume(path: Path, way: Way) -> int:
     with owned(path):
         jobs, about = read_jobs(path)
         cleared(path, jobs)
-        return Sweep(path, jobs, about, way, {}).run()
+        return Sweep(path, jobs, about, way).run()
 
 
 def cleared(path: Path, jobs: Iterable[Job]) -> None:
@@ -131,7 +133,7 @@ def redraw(path: Path, screen: Screen) -> int:
     """Write the tables and the picture of a sweep anew, from its rows, and show the tables."""
     path = path.resolve()
     jobs, about = read_jobs(path)
-    sweep = Sweep(path, jobs, about, Way((), screen), {})
+    sweep = Sweep(path, jobs, about, Way((), screen))
     sweep.rows = rows_of(path, jobs, sweep.metrics)
     if not sweep.rows:
         raise ConfigError("", path, allowed="a sweep with at least one run", do=f"optrun resume {path}")
@@ -142,17 +144,26 @@ def redraw(path: Path, screen: Screen) -> int:
 
 
 class Sweep:
-    """The jobs of one sweep folder while they run."""
+    """The jobs of one sweep folder while they run.
+
+    runs, refused: of the jobs, by number, as far as somebody has built them already
+    """
 
     def __init__(
-        self, path: Path, jobs: list[Job], about: dict[str, Any], way: Way, refused: dict[int, ConfigError]
+        self,
+        path: Path,
+        jobs: list[Job],
+        about: dict[str, Any],
+        way: Way,
+        runs: Mapping[int, Run] = MappingProxyType({}),
+        refused: Mapping[int, ConfigError] = MappingProxyType({}),
     ) -> None:
         self.path = path
         self.jobs = jobs
         self.about = about
         self.metrics: dict[str, str] = about["metrics"]
         self.way = way
-        self.refused = refused
+        self.runs, self.refused = runs, refused
         self.manner = Manner(way.plugins, len(jobs) <= PICTURED, about.get("threads", "auto"))
         self.axes = axes(jobs)
         self.rows: list[Row] = []
@@ -203,7 +214,7 @@ class Sweep:
 
     def tasks(self) -> tuple[list[Task], list[Outcome]]:
         """What there is to do, and what cannot begin; the jobs that have ended already become their rows."""
-        tasks, refused = [], []
+        tasks, refused, choices = [], [], Choices()
         for each in self.jobs:
             row = self.known(each)
             if row is not None and row.status in ENDED:
@@ -213,7 +224,7 @@ class Sweep:
             try:
                 if error := self.refused.get(each.number):
                     raise error
-                run = build.run(build.SINCE | each.config, self.way.plugins)
+                run = self.runs.get(each.number) or choices.run(build.SINCE | each.config, self.way.plugins)
                 tasks.append(Task(each, run, self.path / each.folder, f"optrun {' '.join(each.overrides)}"))
             except ConfigError as error:
                 refused.append(failed(each, "refused", error))

@@ -193,7 +193,7 @@ def test_a_place_that_cannot_be_is_a_disk_error_that_names_it(where: str, cause:
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("call", ["mkdir", "open", "pwrite", "ftruncate", "write", "fsync", "replace", "rename"])
+@pytest.mark.parametrize("call", ["mkdir", "open", "pwrite", "ftruncate", "write", "fsync", "rename"])
 def test_a_claim_that_fails_at_any_call_leaves_nothing_and_frees_its_lock(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,15 +220,45 @@ def test_a_claim_that_fails_at_any_call_leaves_nothing_and_frees_its_lock(
         assert told is not None
         assert "Input/output error" in told
         assert str(path.parent) in told
-        # Only the very last step, making the rename durable, comes too late to take the folder back; then it is whole.
-        assert [each.name for each in path.parent.iterdir()] in ([], ["run"])
-        if path.exists():
-            assert call in ("fsync", "open")
-            with opened(path) as run:
-                assert run.rows == []
-        else:
-            claimed(path).__exit__()
+        assert [each.name for each in path.parent.iterdir()] == []
+        claimed(path).__exit__()
     assert at > 1, "nothing was made to fail"
+
+
+def test_every_file_is_durable_before_the_rename_that_makes_it_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, set[str]]] = []
+    durable: set[str] = set()
+    sync, rename, replace = os.fsync, os.rename, os.replace
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        durable.add(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+
+    def noted(call: Any) -> Any:
+        def renaming(old: Any, new: Any) -> None:
+            told.append((Path(new).name, set(durable)))
+            durable.clear()
+            call(old, new)
+
+        return renaming
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", noted(rename))
+    monkeypatch.setattr(os, "replace", noted(replace))
+    with RunFolder.claim(tmp_path / "run", "lr: 0.1\n", {"seed": 0}, COLUMNS, {"extra.npz": b"1"}) as run:
+        staging = next(name for name in told[0][1] if name.startswith(".claim."))
+        for number in (1, 2):
+            run.append(row(number), 0.01, 100)
+            run.commit({"epoch": number})
+    both = {"metrics.csv", "timing.csv"}
+    assert told == [
+        ("run", {staging, "config.yaml", "manifest.json", "summary.json", "extra.npz", *both}),
+        ("00000001.ckpt", {".00000001.ckpt.tmp", tmp_path.name, *both}),  # and the name of the run in its parent
+        ("00000002.ckpt", {".00000002.ckpt.tmp", "checkpoint", *both}),  # that of the commit before it
+    ]
+    assert durable == {"checkpoint"}
 
 
 # ---- two at once

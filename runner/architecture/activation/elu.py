@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from runner.architecture.activation.base import Activation
 from runner.core.check import Positive
+from runner.core.rows import RoundsByPlace
 
 
 @final
@@ -31,4 +32,4 @@ class ELU(Activation):
     alpha: Positive = 1.0
 
     def function(self) -> Callable[[Tensor], Tensor]:
-        return partial(functional.elu, alpha=self.alpha)
+        return RoundsByPlace(partial(functional.elu, alpha=self.alpha))

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from runner.architecture.activation.base import Activation
+from runner.core.rows import RoundsByPlace
 
 
 @final
@@ -33,4 +34,4 @@ class GELU(Activation):
     approximate: Literal["none", "tanh"] = "none"
 
     def function(self) -> Callable[[Tensor], Tensor]:
-        return partial(functional.gelu, approximate=self.approximate)
+        return RoundsByPlace(partial(functional.gelu, approximate=self.approximate))

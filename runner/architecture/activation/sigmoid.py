@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from runner.architecture.activation.base import Activation
+from runner.core.rows import RoundsByPlace
 
 
 @final
@@ -27,4 +28,4 @@ class Sigmoid(Activation):
     """
 
     def function(self) -> Callable[[Tensor], Tensor]:
-        return torch.sigmoid
+        return RoundsByPlace(torch.sigmoid)

@@ -27,6 +27,7 @@ class Composer:
         self.loader = loader
         self.master = master
         self.parsed = cache(self._parsed)
+        self.chosen = cache(self._chosen)
         self.composed = cache(self._composed)
 
     def task(self, overrides: Sequence[str]) -> DictConfig:
@@ -59,12 +60,15 @@ class Composer:
         structure, values = [], []
         for override in overrides:
             each = self.parsed(override)
-            chosen = self.loader.repository.group_exists(each.key_or_group) and not isinstance(each.value(), dict)
-            if chosen or each.is_hydra_override():
+            if (self.chosen(each.key_or_group) and not isinstance(each.value(), dict)) or each.is_hydra_override():
                 structure.append(override)
             else:
                 values.append(each)
         return tuple(structure), values
+
+    def _chosen(self, key: str) -> bool:
+        """Whether a key names a group of choices; Hydra looks into every folder of its search path for that."""
+        return bool(self.loader.repository.group_exists(key))
 
     def _parsed(self, override: str) -> Override:
         (parsed,) = OverridesParser.create().parse_overrides([override])
