@@ -266,6 +266,15 @@ class Clipped(Asked):
         return value, self.clip(g)
 
 
+def due(t: int, every: int) -> bool:
+    """Whether what is done `every` steps is done in step t; at the start more often, after 1, 2, 4, 8, ... steps.
+
+    >>> [t for t in range(1, 31) if due(t, 10)]
+    [1, 2, 4, 8, 10, 20, 30]
+    """
+    return t % every == 0 or (t < every and t & (t - 1) == 0)
+
+
 Betas = tuple[float, float]
 EpsPlacement = Literal["outside", "inside", "none"]
 

@@ -10,10 +10,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor
-from torch.nn import functional as F
 
 from runner import menu
-from runner.core.curvature import Curved
 from runner.core.theta import adopt
 from runner.optimizer.base import Elementwise, Optimizer
 from runner.optimizer.torch import Torch
@@ -22,6 +20,7 @@ from tests.contract.rooms import choices, made, variants
 from tests.optimizer.problems import (
     Given,
     apart,
+    asked_of,
     batches,
     descend,
     flat,
@@ -251,7 +250,7 @@ def steps_of(rule: Optimizer, lr: float, steps: int) -> tuple[Tensor, Tensor]:
     """theta, and what the rule is judged by, after some steps on the network with its matrices."""
     module = network()
     theta, layout = adopt(module)
-    asked = Curved(module, F.cross_entropy, theta, layout)
+    asked = asked_of(module, theta, layout)
     state = rule.start(theta, layout)
     for t, (x, y) in zip(range(1, steps + 1), batches(), strict=False):
         asked.on(x, y)
@@ -267,7 +266,7 @@ def test_its_state_survives_the_checkpoint_bit_for_bit(rule: Optimizer, dtype: t
     def steps(first: int, last: int, kept: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         module = network(dtype)
         theta, layout = adopt(module)
-        asked = Curved(module, F.cross_entropy, theta, layout)
+        asked = asked_of(module, theta, layout)
         state = rule.start(theta, layout)
         if kept is not None:
             theta.copy_(kept["theta"])
