@@ -246,6 +246,7 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material
         penalty=run.regularizer.term,
         pool=train,
         drawn=partial(drawn, run.seed, len(train)),
+        own_slopes=partial(own_slopes, run.loss, run.seed),
     )
     objective.refuse(run.optimizer.needs, run.optimizer.label)
     return Material(
@@ -276,6 +277,11 @@ def order_sha256(run: Run, n: int) -> str:
     order = run.sampler.order(n, stream(run.seed, "order", 1))
     rows = torch.arange(n) if order is None else order
     return hashlib.sha256(f"{run.sampler.size(n)}\n".encode() + rows.cpu().numpy().tobytes()).hexdigest()
+
+
+def own_slopes(loss: Loss, seed: int, output: Tensor, t: int) -> Tensor:
+    """The slopes of the loss for targets that the model itself draws in step t."""
+    return loss.own_slopes(output, stream(seed, "targets", t, output.device))
 
 
 def mapped(

@@ -4,6 +4,7 @@
     objective.gauss_newton(theta)      v -> G v,           G = mean_i J_i' (d^2 loss / dz^2) J_i,  J_i = dz_i / dtheta
     objective.empirical_fisher(theta)  v -> F v,           F = mean_i g_i g_i',  g_i = dL_i / dtheta
     objective.per_example(theta)       dL_i/dtheta `[B, P]`, the gradient of each example's own loss
+    objective.layers(theta, ...)       the inputs of every layer and the gradients of its outputs
     objective.value_and_graph(...)     a gradient that can be differentiated once more
     objective.sample(n, t)             the same loss on n other examples
 
@@ -15,20 +16,22 @@ for, however theta moves later.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from runner.core import layers
 from runner.core.errors import ConfigError
+from runner.core.layers import Seen, Targets, Watch
 from runner.core.noise import Dropout
 from runner.core.objective import LossFunction, Objective, Penalty
 from runner.core.rows import Places, mapped
 from runner.core.theta import Layout
 
 Operator = Callable[[Tensor], Tensor]
-Need = Literal["hessian", "gauss_newton", "per_example", "one_function", "samples"]
+Need = Literal["hessian", "gauss_newton", "per_example", "one_function", "samples", "layers", "own_slopes"]
 
 
 class Pool(Protocol):
@@ -42,6 +45,7 @@ class Pool(Protocol):
 
 
 Drawn = Callable[[int, int], Tensor]
+OwnSlopes = Callable[[Tensor, int], Tensor]
 
 
 class Curved(Objective):
@@ -49,6 +53,7 @@ class Curved(Objective):
 
     pool: the training examples
     drawn: (n, t) -> the numbers `[n]` of n of them for step t, without replacement
+    own_slopes: (scores z, t) -> dL_i/dz `[B, d_out]` for targets that the model itself gives in step t, at random
     """
 
     def __init__(
@@ -62,10 +67,12 @@ class Curved(Objective):
         penalty: Penalty | None = None,
         pool: Pool | None = None,
         drawn: Drawn | None = None,
+        own_slopes: OwnSlopes | None = None,
     ) -> None:
         super().__init__(module, loss, theta, layout, summed=summed, penalty=penalty)
-        self._pool, self._drawn = pool, drawn
+        self._pool, self._drawn, self._own_slopes = pool, drawn, own_slopes
         self._names = [slot.name for slot in layout.slots]
+        self._known = {id(p): name for p, name in zip(self._parameters, self._names, strict=True)}
 
     def hessian(self, theta: Tensor) -> Operator:
         """v `[P]` -> H(theta) v `[P]`. Costs a gradient to make."""
@@ -143,6 +150,35 @@ class Curved(Objective):
         rows = mapped(gradient)(self.x, self.y, *masks)
         return torch.cat([row.flatten(1) for row in rows], 1).detach()
 
+    def layers(self, theta: Tensor, targets: Targets, t: int) -> Seen:
+        """L(theta), its gradient, and what goes into every layer and comes back to it.
+
+        targets: what the slopes of the layers are of: the data, as the gradient; or the model, targets drawn from its
+            own distribution for step t, which costs a second backward pass
+
+        Raises `Diverged` as `value_and_grad` does.
+        """
+        with self._at(theta):
+            with Watch(self._known) as watch:
+                output = self._forward(self.x)
+            loss = self.loss(output, self.y)
+            outputs = [call.output for call in watch.calls]
+            if targets == "data":
+                both = torch.autograd.grad(loss, (*self._parameters, *outputs))
+                gradients, slopes = both[: len(self._names)], both[len(self._names) :]
+                slopes = tuple(slope * self.y.shape[0] for slope in slopes)
+                self._count(forward=1, backward=1)
+            else:
+                assert self._own_slopes is not None
+                gradients = torch.autograd.grad(loss, self._parameters, retain_graph=True)
+                slopes = torch.autograd.grad(output, outputs, self._own_slopes(output.detach(), t))
+                self._count(forward=1, backward=2)
+            value = self._taken(output, loss, gradients)
+        self._keep_moments()
+        examples = float(self.y.shape[0]) if self.summed else 1.0
+        seen = [call.layer(slope, examples) for call, slope in zip(watch.calls, slopes, strict=True)]
+        return Seen(value, self._grad, seen)
+
     def value_and_graph(self, parameters: Sequence[Tensor]) -> tuple[float, tuple[Tensor, ...]]:
         """L at `parameters`, one for each tensor of the layout, and its gradients, which can be differentiated again.
 
@@ -191,6 +227,25 @@ class Curved(Objective):
                 "does through the batch norm in this one",
                 do="give architecture/normalization=layer or none, or choose another optimizer",
             )
+        if "layers" in needs:
+            self._refuse_layers(optimizer)
+        if "own_slopes" in needs:
+            assert self._own_slopes is not None
+            self._own_slopes(self._tried()[1].detach(), 0)
+
+    def _tried(self) -> tuple[Watch, Tensor]:
+        """A pass over two training examples, and its scores."""
+        assert self._pool is not None
+        x, _ = self._pool.rows(torch.arange(min(2, len(self._pool))))
+        with self.evaluation(self.theta) as network, torch.enable_grad(), Watch(self._known) as watch:
+            return watch, network(x)
+
+    def _refuse_layers(self, optimizer: str) -> None:
+        watch, output = self._tried()
+        wanted: list[Any] = [*self._parameters, *(call.output for call in watch.calls)]
+        # of any loss; with a plain sum slopes could cancel
+        gradients = torch.autograd.grad(output.sin().sum(), wanted)
+        layers.refuse(self._names, watch.calls, gradients, optimizer)
 
     def _leaves(self, theta: Tensor) -> tuple[Tensor, ...]:
         """The tensors of the layout at a copy of theta, to differentiate by."""

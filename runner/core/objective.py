@@ -155,7 +155,11 @@ class Objective:
     def _differentiate(self) -> float:
         output = self._forward(self.x)
         loss = self.loss(output, self.y)
-        torch._foreach_copy_(self._grad_views, self._gradients(loss))
+        return self._taken(output, loss, self._gradients(loss))
+
+    def _taken(self, output: Tensor, loss: Tensor, gradients: tuple[Tensor, ...]) -> float:
+        """L(theta), given the mean loss and its gradients, which become those of L in `self._grad`."""
+        torch._foreach_copy_(self._grad_views, gradients)
         # One number each: on a GPU this waits for the device, on a CPU it costs two microseconds.
         mean = value = loss.item()
         if self.summed:

@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -67,6 +68,20 @@ class Loss(Choice, ABC):
     def measure(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Every metric as a mean over the batch, `[]`."""
         return {}
+
+    def own_slopes(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """dL_i/dz `[B, d_out]` for scores z `[B, d_out]` and targets drawn from the model's own distribution.
+
+        Their mean is 0 and their covariance is the Hessian of L_i: the Fisher matrix of the scores. For losses that are
+        the negative logarithm of a probability; raises `ConfigError` for any other.
+        """
+        raise ConfigError(
+            "loss",
+            self.name,
+            allowed="with targets that the model itself draws, the negative logarithm of a probability: cross_entropy, "
+            "kl, bce, mse, sum_of_squares",
+            do="choose one of these, or give optimizer.fisher=empirical, which takes the targets of the data",
+        )
 
     def refuse_training(self) -> None:
         """`ConfigError` where no gradient could train with this loss; by default it can."""
@@ -214,6 +229,24 @@ class Function(Loss, ABC):
                 do=f"give problem={self.name}, or choose another loss for these data",
             )
         return self.dimension
+
+
+def class_slopes(output: Tensor, generator: torch.Generator) -> Tensor:
+    """dL_i/dz = p - e_k of -log p_k for a class k drawn with probability p_k, p = softmax(z).
+
+    A smoothed target changes the mean of the slope, which is of the data, and not the Hessian.
+    """
+    p = output.softmax(-1)
+    return p - one_hot(torch.multinomial(p, 1, generator=generator).squeeze(-1), p)
+
+
+def normal_slopes(output: Tensor, generator: torch.Generator, curvature: float) -> Tensor:
+    """dL_i/dz of a squared error with Hessian c I, the negative log-probability of a normal with variance 1/c.
+
+    For a target y ~ N(z, 1/c) the slope is c (z - y), which has variance c.
+    """
+    noise = torch.empty_like(output).normal_(generator=generator)
+    return noise.mul_(curvature**0.5)
 
 
 def one_hot(target: Tensor, like: Tensor) -> Tensor:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,3 +31,8 @@ class BCE(OfTwoClasses):
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(output.squeeze(-1), target.to(output.dtype))
+
+    def own_slopes(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """p - y for y = 1 with probability p."""
+        p = output.sigmoid()
+        return p - torch.bernoulli(p, generator=generator)

@@ -3,10 +3,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.loss.base import OfSmoothedClasses
+from runner.loss.base import OfSmoothedClasses, class_slopes
 
 
 @final
@@ -33,6 +34,9 @@ class CrossEntropy(OfSmoothedClasses):
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(output, target, label_smoothing=self.smoothing(output.shape[-1]))
+
+    def own_slopes(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        return class_slopes(output, generator)
 
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
         # Examples last: torch's kernel then takes a vector register of them at a time, 3 us a batch, not 16. Batch by

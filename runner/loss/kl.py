@@ -3,10 +3,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.loss.base import OfSmoothedClasses
+from runner.loss.base import OfSmoothedClasses, class_slopes
 
 
 @final
@@ -31,3 +32,6 @@ class KL(OfSmoothedClasses):
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         return F.kl_div(output.log_softmax(-1), self.wanted(target, output), reduction="batchmean")
+
+    def own_slopes(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        return class_slopes(output, generator)

@@ -3,9 +3,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 
-from runner.loss.base import OfErrors
+from runner.loss.base import OfErrors, normal_slopes
 
 
 @final
@@ -31,3 +32,6 @@ class MSE(OfErrors):
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         return self.error(output, target).square().mean()
+
+    def own_slopes(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        return normal_slopes(output, generator, curvature=2 / output.shape[-1])

@@ -3,9 +3,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 
-from runner.loss.base import OfErrors
+from runner.loss.base import OfErrors, normal_slopes
 
 
 @final
@@ -29,3 +30,6 @@ class SumOfSquares(OfErrors):
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         return self.error(output, target).square().sum(-1).mean()
+
+    def own_slopes(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        return normal_slopes(output, generator, curvature=2.0)

@@ -34,6 +34,7 @@ from torch.optim.sgd import sgd
 from runner.core.check import Choice
 from runner.core.curvature import Need, Operator
 from runner.core.errors import ConfigError
+from runner.core.layers import Seen, Targets
 from runner.core.theta import Layout
 from runner.linalg.vector import Scalar, add_product_, add_quotient_, larger, sqrt
 
@@ -65,6 +66,10 @@ class Asked(Protocol):
 
     def per_example(self, theta: Tensor) -> Tensor:
         """The gradient of each example's own loss, `[B, P]`."""
+        raise only_gradients()
+
+    def layers(self, theta: Tensor, targets: Targets, t: int) -> Seen:
+        """L(theta), its gradient, and what goes into every layer and comes back to it, for targets of step t."""
         raise only_gradients()
 
     def sample(self, n: int, t: int) -> Asked:
@@ -259,6 +264,15 @@ class Clipped(Asked):
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         value, g = self.objective.value_and_grad(theta)
         return value, self.clip(g)
+
+
+def due(t: int, every: int) -> bool:
+    """Whether what is done `every` steps is done in step t; at the start more often, after 1, 2, 4, 8, ... steps.
+
+    >>> [t for t in range(1, 31) if due(t, 10)]
+    [1, 2, 4, 8, 10, 20, 30]
+    """
+    return t % every == 0 or (t < every and t & (t - 1) == 0)
 
 
 Betas = tuple[float, float]

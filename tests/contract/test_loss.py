@@ -179,6 +179,33 @@ def test_a_sum_has_b_times_the_gradient_and_the_same_mean(name: str) -> None:
     assert torch.equal(its, 6 * gradient)
 
 
+def drawing(loss: Loss) -> bool:
+    try:
+        loss.own_slopes(torch.zeros(1, 2), torch.Generator())
+    except ConfigError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "loss", [loss for loss in LOSSES.values() if drawing(loss)], ids=[n for n, loss in LOSSES.items() if drawing(loss)]
+)
+def test_the_slopes_of_its_own_targets_have_mean_0_and_its_hessian_as_covariance(loss: Loss) -> None:
+    output, target = problem(loss, batch=1)
+    drawn = loss.own_slopes(output.expand(100_000, -1), torch.Generator().manual_seed(0))
+    hessian = torch.autograd.functional.hessian(lambda z: loss.value(z, target), output).squeeze((0, 2))
+    # means of 100,000 draws err by about 1/sqrt(100,000) = 0.3 percent; four times that, of the largest curvature
+    atol = 0.013 * hessian.max().item()
+    torch.testing.assert_close(drawn.mean(0), torch.zeros_like(drawn[0]), rtol=0, atol=0.013)
+    torch.testing.assert_close(drawn.T @ drawn / len(drawn), hessian, rtol=0, atol=atol)
+
+
+def test_those_whose_targets_can_be_drawn_are_found() -> None:
+    assert [name for name, loss in PLAIN.items() if drawing(loss)] == [
+        *("bce", "cross_entropy", "kl", "mse", "sum_of_squares")
+    ]
+
+
 @each
 def test_equal_arguments_make_equal_losses(loss: Loss) -> None:
     same = type(loss)(**vars(loss))

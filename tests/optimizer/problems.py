@@ -11,8 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.core.curvature import Curved
+from runner.core.curvature import Curved, Operator
+from runner.core.layers import Layer, Seen, Targets
+from runner.core.streams import stream
 from runner.core.theta import Layout, Slot, adopt
+from runner.loss.cross_entropy import CrossEntropy
 from runner.optimizer.base import Asked, Optimizer
 
 
@@ -29,6 +32,15 @@ class Quadratic(Asked):
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         return self.value(theta), self.h * (theta - self.minimum)
 
+    def layers(self, theta: Tensor, targets: Targets, t: int) -> Seen:
+        return Seen(*self.value_and_grad(theta), [layer_of(self.h)])
+
+    def hessian(self, theta: Tensor) -> Operator:
+        return lambda v: self.h * v
+
+    def gauss_newton(self, theta: Tensor) -> Operator:
+        return self.hessian(theta)
+
 
 @dataclass
 class Given(Asked):
@@ -41,6 +53,14 @@ class Given(Asked):
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         return 0.0, next(self.gradients)
+
+    def layers(self, theta: Tensor, targets: Targets, t: int) -> Seen:
+        return Seen(*self.value_and_grad(theta), [layer_of(torch.ones_like(theta))])
+
+
+def layer_of(h: Tensor) -> Layer:
+    """The layer theta = W 1 with as many examples as elements, whose exact factors are A = 1 and G = diag(h)."""
+    return Layer("theta", None, h.new_ones(len(h), 1, 1), (len(h) * h).sqrt().diag().unsqueeze(1))
 
 
 def flat(size: int) -> Layout:
@@ -78,6 +98,15 @@ def batches(dtype: torch.dtype = torch.float64) -> Iterator[tuple[Tensor, Tensor
     return cycle(list(zip(x, y, strict=True)))
 
 
+def asked_of(module: nn.Module, theta: Tensor, layout: Layout) -> Curved:
+    """The loss of the network as an objective that answers whatever a rule may ask."""
+
+    def own_slopes(output: Tensor, t: int) -> Tensor:
+        return CrossEntropy().own_slopes(output, stream(0, "targets", t))
+
+    return Curved(module, F.cross_entropy, theta, layout, own_slopes=own_slopes)
+
+
 Rates = Callable[[int], float]
 
 
@@ -85,7 +114,7 @@ def trained(rule: Optimizer, rates: Rates, steps: int, dtype: torch.dtype = torc
     """theta of the network after `steps` steps of a rule of this house."""
     module = network(dtype)
     theta, layout = adopt(module)
-    asked = Curved(module, F.cross_entropy, theta, layout)
+    asked = asked_of(module, theta, layout)
     state = rule.start(theta, layout)
     for t, (x, y) in zip(range(1, steps + 1), batches(dtype), strict=False):
         asked.on(x, y)
