@@ -268,3 +268,10 @@ class Layer(Moments):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.normalized(x, None, None)
+
+
+def test_a_mini_batch_knows_which_part_of_the_examples_it_is() -> None:
+    asked = curved(net())
+    assert asked.share() == 1
+    asked.on(X[:3], Y[:3])
+    assert asked.share() == 0.5

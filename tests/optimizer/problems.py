@@ -41,10 +41,17 @@ class Quadratic(Asked):
     def gauss_newton(self, theta: Tensor) -> Operator:
         return self.hessian(theta)
 
+    def sample(self, n: int, t: int) -> Quadratic:
+        """Itself: its examples are all alike."""
+        return self
+
+    def share(self) -> float:
+        return 1.0
+
 
 @dataclass
 class Given(Asked):
-    """An objective whose gradients are given, one for each step."""
+    """An objective whose gradients are given, one for each step; its curvature is 1 in every direction."""
 
     gradients: Iterator[Tensor]
 
@@ -56,6 +63,18 @@ class Given(Asked):
 
     def layers(self, theta: Tensor, targets: Targets, t: int) -> Seen:
         return Seen(*self.value_and_grad(theta), [layer_of(torch.ones_like(theta))])
+
+    def hessian(self, theta: Tensor) -> Operator:
+        return torch.clone
+
+    def gauss_newton(self, theta: Tensor) -> Operator:
+        return torch.clone
+
+    def sample(self, n: int, t: int) -> Given:
+        return self
+
+    def share(self) -> float:
+        return 1.0
 
 
 def layer_of(h: Tensor) -> Layer:
@@ -98,13 +117,34 @@ def batches(dtype: torch.dtype = torch.float64) -> Iterator[tuple[Tensor, Tensor
     return cycle(list(zip(x, y, strict=True)))
 
 
+class Examples:
+    """Four hundred training examples for the network, beside those in the mini-batches."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        numbers = torch.Generator().manual_seed(2)
+        self.x = torch.randn(400, 4, generator=numbers, dtype=torch.float64).to(dtype)
+        self.y = torch.randint(4, (400,), generator=numbers)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        return self.x[numbers], self.y[numbers]
+
+
+def drawn(n: int, t: int) -> Tensor:
+    """The numbers `[n]` of different examples for step t."""
+    return torch.randperm(400, generator=torch.Generator().manual_seed(t))[:n]
+
+
 def asked_of(module: nn.Module, theta: Tensor, layout: Layout) -> Curved:
     """The loss of the network as an objective that answers whatever a rule may ask."""
 
     def own_slopes(output: Tensor, t: int) -> Tensor:
         return CrossEntropy().own_slopes(output, stream(0, "targets", t))
 
-    return Curved(module, F.cross_entropy, theta, layout, own_slopes=own_slopes)
+    pool = Examples(theta.dtype)
+    return Curved(module, F.cross_entropy, theta, layout, pool=pool, drawn=drawn, own_slopes=own_slopes)
 
 
 Rates = Callable[[int], float]

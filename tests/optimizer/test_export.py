@@ -23,6 +23,7 @@ from runner.optimizer.momentum import Momentum
 from runner.optimizer.nesterov_original import NesterovOriginal
 from runner.optimizer.sam import SAM
 from runner.optimizer.sgd import SGD
+from runner.optimizer.stochastic_line_search import StochasticLineSearch
 from runner.optimizer.torch import Torch
 from tests.contract.rooms import choices, made
 from tests.optimizer.problems import apart, batches, network, trained
@@ -242,3 +243,13 @@ def test_what_makes_no_sense_is_refused() -> None:
 def test_a_rule_of_torch_inside_a_wrapper_leaves_the_house_too() -> None:
     rule = SAM(inner=Torch(cls=torch.optim.Adam))
     assert apart(exported(rule).steps(1, 10).theta, trained(SAM(inner=Adam()), lambda t: 0.01, 10)) < SAME
+
+
+def test_a_rule_that_asks_for_more_than_gradients_stays_in_the_house() -> None:
+    with pytest.raises(ConfigError) as refused:
+        as_torch(EMA(inner=StochasticLineSearch()), network().parameters(), lr=1.0)
+    assert str(refused.value) == (
+        "rule=ema around stochastic_line_search is refused\n"
+        "  allowed: outside of this program, a rule that asks for gradients alone; this one also needs values\n"
+        "  do this: train with optrun, or choose Adam(), say"
+    )
