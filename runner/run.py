@@ -233,6 +233,7 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material
     examine(module, train.rows(torch.arange(min(2, len(train))))[0], outputs, of_classes=bool(examples.classes))
     theta, layout = adopt(module)
     run.architecture.project(theta)
+    run.optimizer.check(layout)
     run.probe.check(layout)
     threads = run.threads
     if threads == "auto":

@@ -28,7 +28,7 @@ from runner.core.rows import Places, mapped
 from runner.core.theta import Layout
 
 Operator = Callable[[Tensor], Tensor]
-Need = Literal["hessian", "gauss_newton", "per_example", "one_function", "samples"]
+Need = Literal["hessian", "gauss_newton", "per_example", "one_function", "samples", "values"]
 
 
 class Pool(Protocol):
@@ -170,6 +170,11 @@ class Curved(Objective):
         other = Sampled(self)
         other.x, other.y = self._pool.rows(self._drawn(min(n, len(self._pool)), t))
         return other
+
+    def share(self) -> float:
+        """Which part of the training examples is in the mini-batch."""
+        assert self._pool is not None
+        return self.y.shape[0] / len(self._pool)
 
     def refuse(self, needs: Collection[Need], optimizer: str) -> None:
         """`ConfigError` for the first thing that a method needs and this network does not give."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 
 import torch
+from torch import Tensor
 
 
 def key(seed: int, name: str, epoch: int = 0) -> int:
@@ -30,3 +31,8 @@ def key(seed: int, name: str, epoch: int = 0) -> int:
 def stream(seed: int, name: str, epoch: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
     """A fresh generator for one consumer in one epoch (0: before the first)."""
     return torch.Generator(device).manual_seed(key(seed, name, epoch))
+
+
+def seed_of(theta: Tensor) -> int:
+    """A 64-bit seed from the initial weights, which the seed of the run has drawn: for a rule that draws numbers."""
+    return int.from_bytes(hashlib.sha256(theta.cpu().numpy().tobytes()).digest()[:8], "little")

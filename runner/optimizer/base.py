@@ -71,6 +71,18 @@ class Asked(Protocol):
         """The same loss on `n` training examples, drawn for step t."""
         raise only_gradients()
 
+    def share(self) -> float:
+        """Which part of the training examples is in the mini-batch."""
+        raise only_gradients()
+
+
+Curvature = Literal["gauss_newton", "hessian"]
+
+
+def curvature_at(theta: Tensor, objective: Asked, kind: Curvature) -> Operator:
+    """v -> B v, the curvature of the loss at theta by the matrix of that kind."""
+    return objective.hessian(theta) if kind == "hessian" else objective.gauss_newton(theta)
+
 
 def only_gradients() -> ConfigError:
     """The refusal of an objective that changes gradients, and so can answer for nothing else."""
@@ -119,6 +131,9 @@ class Optimizer(Choice, ABC):
     def equivalent_to(self, lr: float) -> str | None:
         """The call of a torch class that gives the same iterates, where there is one."""
         return None
+
+    def check(self, layout: Layout) -> None:
+        """`ConfigError` for parameters that the rule cannot train, before any training."""
 
     def remarks(self, batch: int, examples: int) -> tuple[str, ...]:
         """What the user should know before training with mini-batches of `batch` of so many examples."""
@@ -211,6 +226,9 @@ class Wrapper(Optimizer):
     def needs(self) -> tuple[Need, ...]:  # type: ignore[override]
         """What the inner rule needs."""
         return self.inner.needs
+
+    def check(self, layout: Layout) -> None:
+        self.inner.check(layout)
 
     def remarks(self, batch: int, examples: int) -> tuple[str, ...]:
         return self.inner.remarks(batch, examples)

@@ -16,6 +16,8 @@ A rule for each element walks each tensor by itself, in place. A rule that looks
 matrix, a point ahead) sees those of a group as one vector, which is copied in and out. Rules that ask for a gradient
 at another point (`sam`, `nesterov_original`) need `step(closure)`, as torch's LBFGS does. Rules that judge by an
 average (`ema`, `asgd`, `lookahead`, schedule-free ones) put it into the network with `with optimizer.judged(): ...`.
+Rules that ask for more than gradients (losses at trial points, curvature, other examples) stay in the house: a loop of
+anybody's cannot answer.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from runner.core.errors import ConfigError
 from runner.optimizer.base import Optimizer, State
 from runner.optimizer.parameters import Asked, Closure, Vector, joined, split
 
@@ -49,6 +52,14 @@ class Exported(torch.optim.Optimizer):
             raise ValueError("Tensor lr must be 1-element")
         if not lr >= 0:
             raise ValueError(f"lr={lr} is refused: a number from 0 is wanted")
+        if rule.needs:
+            raise ConfigError(
+                "rule",
+                rule.label,
+                allowed="outside of this program, a rule that asks for gradients alone; this one also needs "
+                + ", ".join(rule.needs),
+                do="train with optrun, or choose Adam(), say",
+            )
         self._rule = rule
         numbers = {field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
         super().__init__(params, {"lr": lr} | {k: v for k, v in numbers.items() if isinstance(v, PLAIN)})

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 
 from runner.core.curvature import Curved
 from runner.core.errors import ConfigError, Diverged, did_you_mean, shown
+from runner.core.streams import seed_of
 from runner.core.theta import Layout, adopt
 from runner.optimizer.base import Asked, Optimizer, State
 from runner.optimizer.foreign import INNER, OURS, Way, drawing, drawn, forms, module_of, ways
@@ -198,8 +198,7 @@ class Torch(Optimizer):
         """The state before the first step, for a way to be driven."""
         views = layout.named(theta)
         parameters = {name: nn.Parameter(view) for name, view in views.items()}
-        seed = int.from_bytes(hashlib.sha256(theta.cpu().numpy().tobytes()).digest()[:8], "little")
-        live = self.make(parameters, lr=1.0)
+        live, seed = self.make(parameters, lr=1.0), seed_of(theta)
         return {"torch": live, "parameters": list(parameters.values()), "layout": layout, "way": way, "seed": seed}
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.core.curvature import Curved
+from runner.core.curvature import Curved, Operator
 from runner.core.theta import Layout, Slot, adopt
 from runner.optimizer.base import Asked, Optimizer
 
@@ -29,10 +29,23 @@ class Quadratic(Asked):
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         return self.value(theta), self.h * (theta - self.minimum)
 
+    def hessian(self, theta: Tensor) -> Operator:
+        return lambda v: self.h * v
+
+    def gauss_newton(self, theta: Tensor) -> Operator:
+        return self.hessian(theta)
+
+    def sample(self, n: int, t: int) -> Quadratic:
+        """Itself: its examples are all alike."""
+        return self
+
+    def share(self) -> float:
+        return 1.0
+
 
 @dataclass
 class Given(Asked):
-    """An objective whose gradients are given, one for each step."""
+    """An objective whose gradients are given, one for each step; its curvature is 1 in every direction."""
 
     gradients: Iterator[Tensor]
 
@@ -41,6 +54,18 @@ class Given(Asked):
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         return 0.0, next(self.gradients)
+
+    def hessian(self, theta: Tensor) -> Operator:
+        return torch.clone
+
+    def gauss_newton(self, theta: Tensor) -> Operator:
+        return torch.clone
+
+    def sample(self, n: int, t: int) -> Given:
+        return self
+
+    def share(self) -> float:
+        return 1.0
 
 
 def flat(size: int) -> Layout:
@@ -78,6 +103,31 @@ def batches(dtype: torch.dtype = torch.float64) -> Iterator[tuple[Tensor, Tensor
     return cycle(list(zip(x, y, strict=True)))
 
 
+class Examples:
+    """Four hundred training examples for the network, beside those in the mini-batches."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        numbers = torch.Generator().manual_seed(2)
+        self.x = torch.randn(400, 4, generator=numbers, dtype=torch.float64).to(dtype)
+        self.y = torch.randint(4, (400,), generator=numbers)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        return self.x[numbers], self.y[numbers]
+
+
+def drawn(n: int, t: int) -> Tensor:
+    """The numbers `[n]` of different examples for step t."""
+    return torch.randperm(400, generator=torch.Generator().manual_seed(t))[:n]
+
+
+def asked_of(module: nn.Module, theta: Tensor, layout: Layout) -> Curved:
+    """The loss of the network as an objective that answers whatever a rule may ask."""
+    return Curved(module, F.cross_entropy, theta, layout, pool=Examples(theta.dtype), drawn=drawn)
+
+
 Rates = Callable[[int], float]
 
 
@@ -85,7 +135,7 @@ def trained(rule: Optimizer, rates: Rates, steps: int, dtype: torch.dtype = torc
     """theta of the network after `steps` steps of a rule of this house."""
     module = network(dtype)
     theta, layout = adopt(module)
-    asked = Curved(module, F.cross_entropy, theta, layout)
+    asked = asked_of(module, theta, layout)
     state = rule.start(theta, layout)
     for t, (x, y) in zip(range(1, steps + 1), batches(dtype), strict=False):
         asked.on(x, y)
