@@ -28,7 +28,8 @@ from runner.core.rows import Places, mapped
 from runner.core.theta import Layout
 
 Operator = Callable[[Tensor], Tensor]
-Need = Literal["hessian", "gauss_newton", "per_example", "one_function", "samples", "values"]
+Need = Literal["hessian", "gauss_newton", "per_example", "one_function", "samples", "values", "matrix"]
+MATRIX = 2000  # most parameters: in float64 a matrix of P x P takes 32 MB, and forming it P products, seconds on a CPU
 
 
 class Pool(Protocol):
@@ -195,6 +196,15 @@ class Curved(Objective):
                 allowed="a network in which an example's loss does not depend on the others in its mini-batch, as it "
                 "does through the batch norm in this one",
                 do="give architecture/normalization=layer or none, or choose another optimizer",
+            )
+
+        if "matrix" in needs and self.layout.size > MATRIX:
+            raise ConfigError(
+                "optimizer",
+                optimizer,
+                allowed=f"a network with at most {MATRIX} parameters, since this method forms a matrix with a row for "
+                f"each; this one has {self.layout.size}",
+                do="give architecture=linear or smaller layers, or choose optimizer=lbfgs, say, which forms none",
             )
 
     def _leaves(self, theta: Tensor) -> tuple[Tensor, ...]:
