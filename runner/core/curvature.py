@@ -32,8 +32,10 @@ from runner.core.theta import Layout
 
 Operator = Callable[[Tensor], Tensor]
 Need = Literal[
-    "hessian", "gauss_newton", "per_example", "one_function", "samples", "values", "layers", "own_slopes"
+    "hessian", "gauss_newton", "per_example", "one_function", "samples", "values", "layers", "own_slopes",
+    "matrix",
 ]  # fmt: skip
+MATRIX = 2000  # most parameters: in float64 a matrix of P x P takes 32 MB, and forming it P products, seconds on a CPU
 
 
 class Pool(Protocol):
@@ -239,6 +241,14 @@ class Curved(Objective):
         if "own_slopes" in needs:
             assert self._own_slopes is not None
             self._own_slopes(self._tried()[1].detach(), 0)
+        if "matrix" in needs and self.layout.size > MATRIX:
+            raise ConfigError(
+                "optimizer",
+                optimizer,
+                allowed=f"a network with at most {MATRIX} parameters, since this method forms a matrix with a row for "
+                f"each; this one has {self.layout.size}",
+                do="give architecture=linear or smaller layers, or choose optimizer=lbfgs, say, which forms none",
+            )
 
     def _tried(self) -> tuple[Watch, Tensor]:
         """A pass over two training examples, and its scores."""

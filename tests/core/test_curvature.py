@@ -195,6 +195,20 @@ def test_dropout_and_batch_norm_are_refused_where_they_make_no_sense() -> None:
     )
 
 
+def test_a_network_that_is_too_large_for_a_matrix_is_refused_by_name() -> None:
+    fitting, large = (curved(nn.Linear(n, 40).double()) for n in (49, 50))
+    fitting.refuse(["one_function", "matrix"], "bfgs")
+    large.refuse(["one_function"], "lbfgs")
+    with pytest.raises(ConfigError) as caught:
+        large.refuse(["one_function", "matrix"], "bfgs")
+    assert str(caught.value) == (
+        "optimizer=bfgs is refused\n"
+        "  allowed: a network with at most 2000 parameters, since this method forms a matrix with a row for each; this "
+        "one has 2040\n"
+        "  do this: give architecture=linear or smaller layers, or choose optimizer=lbfgs, say, which forms none"
+    )
+
+
 def graphed(asked: Curved) -> tuple[float, Tensor, list[Tensor]]:
     """The value, the gradient as one vector, and the parameters that it can be differentiated by."""
     parameters = [view.detach().clone().requires_grad_() for view in asked.layout.views(asked.theta)]
