@@ -77,7 +77,7 @@ class Rendering(Area):
     """A run where what it shows cannot be shown as it was meant."""
 
     name = "rendering"
-    promise = "a run completes whatever can be shown of it: no display, no font, no width, no colour; a notice at most"
+    promise = "a run completes without display, fonts, colours or width; a notice at most"
 
     def trials(self, folder: Path, effort: Effort) -> Iterator[Trial]:
         full = effort == "full"

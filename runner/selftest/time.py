@@ -28,7 +28,7 @@ class Time(Area):
     """A wall clock that stands still, runs backwards, jumps; and folders that were written in the past."""
 
     name = "time"
-    promise = "no clock matters: folders are unique, limits monotonic; folders of earlier versions are read and resumed"
+    promise = "no clock matters: folders unique, limits monotonic; earlier folders are resumed"
 
     def trials(self, folder: Path, effort: Effort) -> Iterator[Trial]:
         hours = [SUMMER_HOUR, SUMMER_HOUR, SUMMER_HOUR + HOUR]
