@@ -26,6 +26,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,6 +70,7 @@ def command() -> int:
     0.3 s of 2.4, and once more at the end, before the process may exit, 0.5 s.
     """
     gc.set_threshold(100_000, 50, 50)
+    spoken()
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
         if signal.getsignal(number) is usual:  # what is ignored stays ignored: a background job
             signal.signal(number, left)
@@ -76,6 +78,24 @@ def command() -> int:
         return main()
     finally:
         gc.freeze()
+
+
+def spoken() -> None:
+    """Make sure that whatever is said can be written.
+
+    A terminal or a file of ASCII gets a question mark for any other character. What was closed before the program began
+    becomes nowhere: otherwise the first file of the run would take its number, and be written into by whoever prints.
+    """
+    while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(free)
+    sys.stdin, sys.stdout, sys.stderr = (
+        stream or open(number, mode, closefd=False)  # noqa: SIM115 - open as long as the process
+        for number, (stream, mode) in enumerate(((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w")))
+    )
+    for out in (sys.stdout, sys.stderr):
+        assert isinstance(out, TextIOWrapper)  # in a process of its own nobody has put another one there
+        out.reconfigure(errors="replace")
 
 
 def left(number: int, frame: object) -> None:

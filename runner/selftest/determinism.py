@@ -79,7 +79,7 @@ class Determinism(Area):
     """Equal choices leave equal bytes: each preset again and again, in circumstances that must not matter."""
 
     name = "determinism"
-    promise = "equal choices leave equal bytes, wherever and however they are started; one seed, one start"
+    promise = "equal choices leave equal bytes, however they are started; one seed, one start"
     note = (
         "on one machine with one set of versions. Runs side by side (lanes) agree with the same run alone up to "
         "rounding; lanes=off gives the same bytes. A net large enough for several threads rounds by their number: "

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -92,9 +93,9 @@ def verdict(standing: Standing) -> str:
 
 def table(standings: Sequence[Standing]) -> Table:
     """One line an area: its promise, how often it was tried, how often it failed, for how long."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
     made.add_column("area", no_wrap=True)
-    made.add_column("promise")
+    made.add_column("promise", ratio=1)
     for name in ("trials", "failed", "s"):
         made.add_column(name, justify="right", no_wrap=True)
     for standing in standings:
@@ -117,18 +118,18 @@ def cells(standing: Standing) -> tuple[Text, ...]:
 
 def conclude(standings: Sequence[Standing], seconds: float) -> None:
     """Below the table: what a platform cannot keep, what failed, and the sentence that sums it up."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     for standing in standings:
         if standing.area.note:
-            console.print(Text(f"note, {standing.name}: {standing.area.note}", style="dim"))
+            console.print(Text(f"\nnote, {standing.name}: {standing.area.note}", style="dim"))
     for standing in standings:
         for trial in standing.failures[:LISTED]:
             console.print(Text(f"\n{standing.name}: {trial.what}", style="bold red"))
-            console.print(Text("\n".join(f"  {line}" for line in trial.seen.splitlines()[-SHOWN:])))
+            console.print(Text("\n".join(f"  {line}" for line in trial.seen.splitlines()[-SHOWN:])), soft_wrap=True)
         if standing.failures:
             more = len(standing.failures) - LISTED
             rest = f"; {more:,} more in failures.txt" if more > 0 else ""
-            console.print(Text(f"  kept: {standing.folder}{rest}"))
+            console.print(Text(f"  kept: {standing.folder}{rest}"), soft_wrap=True)
     trials = sum(standing.trials for standing in standings)
     failed = sum(len(standing.failures) for standing in standings)
     said = f"{failed:,} of {trials:,} trials did not hold" if failed else f"all {trials:,} trials held"

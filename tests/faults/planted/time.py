@@ -1,0 +1,9 @@
+"""Folders are named by the second alone."""
+
+from __future__ import annotations
+
+import time
+
+from runner import cli
+
+cli.stamp = lambda: time.strftime("%Y-%m-%d_%H-%M-%S")
