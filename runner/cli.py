@@ -69,6 +69,7 @@ def command() -> int:
     0.3 s of 2.4, and once more at the end, before the process may exit, 0.5 s.
     """
     gc.set_threshold(100_000, 50, 50)
+    open_closed()
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
         if signal.getsignal(number) is usual:  # what is ignored stays ignored: a background job
             signal.signal(number, left)
@@ -76,6 +77,18 @@ def command() -> int:
         return main()
     finally:
         gc.freeze()
+
+
+def open_closed() -> None:
+    """Give a process that was started without one of its three streams an empty one: `optrun >&-`, a daemon.
+
+    The next file to be opened would take its number, and what is printed would go into that file.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - open until the process ends
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def left(number: int, frame: object) -> None:
@@ -288,8 +301,10 @@ def single(arguments: list[str]) -> int:
     """One run, composed without `hydra.main`."""
     config, path = composed(arguments)
     from runner import build, job
+    from runner.store.folder import clear_abandoned
 
     run = build.from_hydra(config, plugin_names(arguments))
+    clear_abandoned(path.absolute().parent)
     return job.start(run, path, spelled(arguments), screen()).exit_code
 
 
