@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -313,13 +314,10 @@ def clear_abandoned(parent: Path, after_s: float = ABANDONED_S) -> None:
 
     after_s  how old it must be, since a claim that has just begun holds no lock yet
     """
-    for left in parent.glob(STAGED):
-        try:
-            old = time.time() - left.stat().st_mtime > after_s
-        except OSError:
-            continue  # its claim has just succeeded or failed
-        if old and not in_use(left):
-            shutil.rmtree(left, ignore_errors=True)
+    with suppress(OSError):  # what is gone meanwhile need not be removed; what cannot be read the next claim will name
+        for left in parent.glob(STAGED):
+            if time.time() - left.stat().st_mtime > after_s and not in_use(left):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def sealed(content: dict[str, Any]) -> dict[str, Any]:

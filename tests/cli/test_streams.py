@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.selftest.program import environment
 from runner.store.folder import read_rows, read_status
-from tests.faults.program import environment
 
 RUN = "-m runner architecture.hidden=[4] epochs=2 hydra.run.dir=run"
 

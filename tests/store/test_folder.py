@@ -409,6 +409,7 @@ def test_what_a_claim_that_was_killed_left_is_removed_when_it_is_old_and_nobody_
         assert sorted(tmp_path.iterdir()) == [alive, young]
         store.clear_abandoned(tmp_path, -math.inf)
         assert sorted(tmp_path.iterdir()) == [alive]
+        store.clear_abandoned(tmp_path / ("x" * 300))  # the claim will say that this cannot be
     finally:
         os.close(holding)
 
