@@ -308,8 +308,10 @@ def single(arguments: list[str]) -> int:
     """One run, composed without `hydra.main`."""
     config, path = composed(arguments)
     from runner import build, job
+    from runner.store.folder import clear_abandoned
 
     run = build.from_hydra(config, plugin_names(arguments))
+    clear_abandoned(path.absolute().parent)
     return job.start(run, path, spelled(arguments), screen()).exit_code
 
 

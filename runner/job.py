@@ -34,7 +34,7 @@ from runner.core.errors import (
 from runner.run import Examples, Material, Run, prepare, read
 from runner.screen.base import Header, Screen
 from runner.store.base import disk
-from runner.store.folder import Row, RunFolder, read_config, read_manifest, read_status, refuse_taken
+from runner.store.folder import Row, RunFolder, read_config, read_manifest, read_rows, read_status, refuse_taken, whole
 from runner.train import Ending, columns, train
 
 
@@ -79,7 +79,7 @@ def begun(
     run: Run, path: Path, command: str, examples_of: Callable[[Run], Examples] = read, together: bool = False
 ) -> Opened:
     """A new run in a new folder."""
-    refuse_taken(path.resolve())
+    refuse_taken(whole(path))
     return claimed(*prepared(run, examples_of), path, command, together)
 
 
@@ -340,7 +340,7 @@ def git_revision(folder: Path) -> str | None:
 def redraw(path: Path) -> list[Path]:
     """Draw the pictures of a run anew."""
     read_manifest(path)
-    if not (path / "metrics.csv").read_text().count("\n") > 1:
+    if not read_rows(path / "metrics.csv"):
         raise ConfigError("", path, allowed="a run with at least one epoch", do=f"optrun resume {path}")
     return drawn(path)
 

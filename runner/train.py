@@ -117,9 +117,14 @@ def concluded(run: Run, m: Material, at: State, verdict: str, diverged: bool) ->
 
 
 def commit(folder: RunFolder, at: State, noise: torch.Generator | None, run: Run) -> None:
-    """Make everything so far durable; but an update can overflow with a finite gradient: then the last commit stays."""
+    """Make everything so far durable.
+
+    An update can overflow with a finite gradient: then the last commit stays, and the rows alone are made durable.
+    """
     if at.theta.isfinite().all():
         folder.commit(at.content(noise, run))
+    else:
+        folder.sync()
 
 
 def judgement(run: Run, rows: list[Row], elapsed_s: float) -> tuple[str | None, bool]:

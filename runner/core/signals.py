@@ -1,7 +1,8 @@
 """Signals that ask a run to stop: noted when they come, honoured between two steps.
 
-The first SIGINT (Ctrl-C), SIGTERM or SIGHUP lets the step in progress end, so that the run can commit; a second SIGINT
-stops at once, which loses what was not committed but never what was.
+The first SIGINT (Ctrl-C), SIGTERM, SIGHUP or SIGUSR1 (by which Slurm warns of the end of a job's time) lets the step in
+progress end, so that the run can commit; a second SIGINT stops at once, which loses what was not committed but never
+what was.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import threading
 from types import FrameType
 from typing import Any
 
-HEEDED = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+# SIGUSR2 is a Ctrl-C that was passed on to a worker: that of the terminal, which reaches it too, it ignores.
+PASSED_ON: dict[int, int] = {signal.SIGINT: signal.SIGUSR2}
+MEANT = {passed: number for number, passed in PASSED_ON.items()}
+HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Signals:
@@ -38,6 +42,7 @@ class Signals:
         self._before.clear()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        number = MEANT.get(number, number)
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = self.received or number

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from runner.core.errors import ConfigError, CorruptError, LockedError
+from runner.core.errors import ConfigError, CorruptError, DiskError, LockedError
 from runner.store import checkpoint
 from runner.store.base import FORMAT, as_json, disk, read_json, synced, write_all, write_json, write_new
+from runner.store.lock import in_use, in_use_by, locked
 
 Row = dict[str, float]
 
+FILES = ("config.yaml", "manifest.json", "metrics.csv", "timing.csv", "summary.json")  # of every run, always
 WHOLE = ("epoch", "step", "examples", "forward", "backward", "hvp")  # the columns of metrics.csv that are counts
 TIMING = ("epoch", "time_s", "epoch_s", "examples_per_s")
 STATUSES = ("running", "completed", "diverged", "interrupted", "failed")
 LEAST_S = 1.0  # between two commits that nobody asked for
-PATIENCE_S = (0.01, 0.04)  # for a lock: `in_use` holds it for some microseconds to ask whether it is free
+STAGED = ".claim.*.tmp"  # a run folder in the making
+ABANDONED_S = 60.0  # a claim takes milliseconds; between making its folder and locking it, microseconds
 SHARE = 100  # a commit that takes c seconds is due again after 100 c, so writing stays at 1 percent of the time
 RATE = 3e8  # bytes a second, for the first one: hashed, written, made durable, read back (0.25 to 0.5 GB/s measured)
 
@@ -63,7 +67,7 @@ class RunFolder:
 
         Raises `LockedError` where a live process has one there, `ConfigError` where a run or anything else is there.
         """
-        path = path.resolve()
+        path = whole(path)
         refuse_taken(path)
         # A random name: in two containers that share a disk, two processes may have one number.
         staging = path.with_name(f".claim.{os.urandom(6).hex()}.tmp")
@@ -103,7 +107,7 @@ class RunFolder:
 
         Raises `LockedError` where a live process has it, `CorruptError` where its files do not fit together.
         """
-        path = path.resolve()
+        path = whole(path)
         columns = read_manifest(path)["columns"]
         lock = locked(path)
         try:
@@ -122,6 +126,8 @@ class RunFolder:
         for left in (*self.path.glob(".*.tmp"), *self.path.glob("checkpoint/.*.tmp")):  # by a process that was killed
             with disk(left, "remove"):
                 left.unlink()
+        if not (self.path / "checkpoint").is_dir():
+            raise CorruptError(f"{self.path} has lost the folder checkpoint with its commits")
         found = checkpoint.newest(self.path / "checkpoint")
         if found is None:  # cut off before its first commit: it starts again, from the same seed
             for lines, names in ((self._metrics, self.columns), (self._timing, TIMING)):
@@ -176,6 +182,12 @@ class RunFolder:
         checkpoint.write(self.path / "checkpoint", self._number, {"folder": kept, "content": content}, beside)
         self._committed = time.monotonic()
         self._wait = max(LEAST_S, SHARE * (self._committed - begun))
+
+    def sync(self) -> None:
+        """Make all rows so far durable."""
+        self._refuse_replaced()
+        with disk(self._metrics.path, "write"):
+            synced(self._metrics.path, self._timing.path)
 
     def conclude(self, summary: dict[str, Any]) -> None:
         """Replace summary.json."""
@@ -262,12 +274,20 @@ def is_run(path: Path) -> bool:
     return (path / "manifest.json").is_file() and (path / "config.yaml").is_file()
 
 
+def whole(path: Path) -> Path:
+    """A path from the root on, without links; `DiskError` where links go round in a circle."""
+    try:
+        return path.resolve()
+    except RuntimeError:  # which is what Python 3.11 and 3.12 raise
+        raise DiskError(f"cannot find {path}: {os.strerror(errno.ELOOP)}") from None
+
+
 def refuse_taken(path: Path) -> None:
     """Refuse a path where a new run folder cannot appear."""
     with disk(path, "make the run folder"):
         # In this order: a run that appears in between is seen as a run.
         taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
-        run = is_run(path)
+        run, mounted = is_run(path), not taken and os.path.ismount(path)
     if run and in_use(path):
         raise LockedError(in_use_by(path))
     if run:
@@ -281,50 +301,24 @@ def refuse_taken(path: Path) -> None:
         raise ConfigError(
             "hydra.run.dir", path, allowed="a new or an empty folder; something else is there", do="choose a new folder"
         )
+    if mounted:  # a disk cannot be exchanged for another folder, which is how a run folder appears
+        raise ConfigError(
+            "hydra.run.dir",
+            path,
+            allowed="a new or an empty folder that is not itself a mounted disk",
+            do=f"name a folder on it: hydra.run.dir={path}/run",
+        )
 
 
-def locked(path: Path) -> int:
-    """The descriptor of the folder's lock file, locked; the system frees it when the process ends, however it ends."""
-    file = path / ".lock"
-    with disk(file, "lock"):
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            for patience in (*PATIENCE_S, None):
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if patience is None:
-                        raise LockedError(in_use_by(path)) from None
-                    time.sleep(patience)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        except BaseException:
-            os.close(descriptor)
-            raise
-    return descriptor
+def clear_abandoned(parent: Path, after_s: float = ABANDONED_S) -> None:
+    """Remove what claims that were killed left in a folder: half a run, under a name that nobody will ask for.
 
-
-def in_use_by(path: Path) -> str:
-    """Who holds the folder's lock, as a message."""
-    with disk(path / ".lock", "read"):
-        owner = (path / ".lock").read_bytes()[:64].decode("ascii", "replace").strip()
-    return f"{path} is in use by process {owner or 'unknown'}; wait for it or stop it"
-
-
-def in_use(path: Path) -> bool:
-    """Whether a live process holds the folder's lock."""
-    try:
-        descriptor = os.open(path / ".lock", os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    after_s  how old it must be, since a claim that has just begun holds no lock yet
+    """
+    with suppress(OSError):  # what is gone meanwhile need not be removed; what cannot be read the next claim will name
+        for left in parent.glob(STAGED):
+            if time.time() - left.stat().st_mtime > after_s and not in_use(left):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def sealed(content: dict[str, Any]) -> dict[str, Any]:
@@ -344,7 +338,10 @@ def _seal(manifest: dict[str, Any]) -> str:
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a run folder; refuses folders without a run, of a later format, or with a changed manifest."""
-    if not is_run(path):
+    lost = [name for name in FILES if not (path / name).is_file()]
+    if lost and len(lost) < len(FILES):
+        raise CorruptError(f"{path} has lost {', '.join(lost)}; without it the run can neither be read nor resumed")
+    if lost:
         raise ConfigError(
             "",
             path,

@@ -27,7 +27,7 @@ import torch
 
 from runner.core import device
 from runner.core.errors import DiskError, Interrupted
-from runner.core.signals import Signals
+from runner.core.signals import PASSED_ON, Signals
 from runner.run import Shared
 from runner.sweep.group import Manner, Outcome, Task, train_group
 from runner.sweep.worker import held_back, work
@@ -108,7 +108,7 @@ class Crew:
                     yield Tick(sum(self.running(worker) for worker in self.crew))
                     yield from self.heard()
                     if signals.received:
-                        yield from self.stopped()
+                        yield from self.stopped(signals.received)
                         raise Interrupted(f"stopped by signal {signals.received}", signals.received)
         finally:
             self.dismiss()
@@ -177,12 +177,12 @@ class Crew:
             how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
             yield Lost(tuple(worker.numbers), how)
 
-    def stopped(self) -> Iterator[Event]:
-        """Ask all workers to commit and stop; what they still have to report."""
+    def stopped(self, number: int = signal.SIGTERM) -> Iterator[Event]:
+        """Pass a signal on to all workers, which commit and stop; what they still have to report."""
         self.waiting.clear()
         for worker in self.crew:
             if worker.process.pid and worker.process.is_alive():
-                os.kill(worker.process.pid, signal.SIGTERM)
+                os.kill(worker.process.pid, PASSED_ON.get(number, number))
         while any(worker.process.is_alive() for worker in self.crew):
             for event in self.heard():
                 if isinstance(event, Outcome):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -20,7 +20,8 @@ from runner.core.errors import ConfigError, ExpectationMissed
 from runner.run import Run
 from runner.screen.base import Screen, shortest
 from runner.store.base import disk
-from runner.store.folder import in_use, is_run, locked, read_status
+from runner.store.folder import clear_abandoned, is_run, read_status, whole
+from runner.store.lock import locked
 from runner.sweep import engine
 from runner.sweep.base import (
     ENDED,
@@ -43,7 +44,6 @@ from runner.sweep.group import Lanes, Manner, Outcome, Task, failed, groups
 from runner.sweep.progress import Progress
 from runner.sweep.results import conclude
 
-STAGED = ".claim.*.tmp"  # as RunFolder.claim names them
 PICTURED = 8  # runs, up to which each draws its own curves: two pictures take longer than 30 epochs of digits
 
 
@@ -64,7 +64,7 @@ class Way:
 
 def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
     """Run a new sweep. Returns the exit code."""
-    path = path.resolve()
+    path = whole(path)
     refuse_taken(path)
     grid = Grid.of(cells, way.plugins)
     refuse_shared_folders(grid.jobs)
@@ -85,7 +85,7 @@ def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
 
 def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
     """Add the jobs that a sweep does not have yet, and run what is not completed. Returns the exit code."""
-    path = path.resolve()
+    path = whole(path)
     if not is_sweep(path):
         raise ConfigError(
             "--extend",
@@ -114,7 +114,7 @@ def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
 
 def resume(path: Path, way: Way) -> int:
     """Run what is not completed of a sweep; a run that was cut off goes on where its last commit left it."""
-    path = path.resolve()
+    path = whole(path)
     with owned(path):
         jobs, about = read_jobs(path)
         cleared(path, jobs)
@@ -122,16 +122,14 @@ def resume(path: Path, way: Way) -> int:
 
 
 def cleared(path: Path, jobs: Iterable[Job]) -> None:
-    """Remove what processes that were killed left of run folders in the making."""
+    """Remove what processes that were killed left of run folders in the making; nobody else makes any in a sweep."""
     for parent in {(path / job.folder).parent for job in jobs}:
-        for left in parent.glob(STAGED):
-            if not in_use(left):
-                shutil.rmtree(left, ignore_errors=True)
+        clear_abandoned(parent, -math.inf)
 
 
 def redraw(path: Path, screen: Screen) -> int:
     """Write the tables and the picture of a sweep anew, from its rows, and show the tables."""
-    path = path.resolve()
+    path = whole(path)
     jobs, about = read_jobs(path)
     sweep = Sweep(path, jobs, about, Way((), screen))
     sweep.rows = rows_of(path, jobs, sweep.metrics)

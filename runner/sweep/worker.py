@@ -19,7 +19,7 @@ from types import FrameType
 import torch
 
 from runner.core.errors import DiskError, Interrupted
-from runner.core.signals import HEEDED
+from runner.core.signals import HEEDED, MEANT
 from runner.run import Shared
 from runner.sweep.group import Manner, Outcome, Task, train_group
 
@@ -39,13 +39,16 @@ def work(tasks: Mapping[int, Task], manner: Manner, pipe: Connection, others: It
     threading.Thread(target=listen, args=(pipe, orders), daemon=True).start()
     shared = Shared()
     try:
-        while (numbers := orders.get()) is not None:
-            for outcome in train_group([tasks[number] for number in numbers], manner, shared):
-                report(pipe, outcome)
+        try:
+            while (numbers := orders.get()) is not None:
+                for outcome in train_group([tasks[number] for number in numbers], manner, shared):
+                    report(pipe, outcome)
+        except DiskError as error:
+            report(pipe, error)  # a sibling may have reported the same: then there is a signal on its way
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)  # nothing is left to stop
     except Interrupted:
-        pass  # the folder of the run says so
-    except DiskError as error:
-        report(pipe, error)
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)  # the folder of the run says so
 
 
 def heed() -> None:
@@ -59,7 +62,8 @@ def heed() -> None:
 
 def interrupted(number: int, frame: FrameType | None) -> None:
     """A signal outside of training: before it or after it there is nothing to commit."""
-    raise Interrupted(f"stopped by signal {number}", number)
+    meant = MEANT.get(number, number)
+    raise Interrupted(f"stopped by signal {meant}", meant)
 
 
 def listen(pipe: Connection, orders: SimpleQueue[Order]) -> None:

@@ -259,12 +259,24 @@ def test_a_diverging_run_ends_with_its_row_its_sentence_and_finite_parameters(ca
     assert found[0]["content"]["theta"].isfinite().all()
 
 
-def test_parameters_that_an_update_made_infinite_are_never_committed(call: Call, tmp_path: Path) -> None:
+def test_parameters_that_an_update_made_infinite_are_never_committed_but_the_rows_are_durable(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durable: list[tuple[str, int]] = []
+    sync = folder.Lines.sync
+
+    def noted(self: folder.Lines) -> None:
+        sync(self)
+        durable.append((self.path.name, self.length))
+
+    monkeypatch.setattr(folder.Lines, "sync", noted)
     # Weights of 1e9 give gradients above 3.4e8, and 1e30 times that is more than a float32 holds: the update overflows
     # although the gradient did not.
     assert call("optimizer=sgd", "lr=1e30", "epochs=3", "init=normal", "init.std=1e9", "hydra.run.dir=run").code == 3
     found = checkpoint.newest(tmp_path / "run" / "checkpoint")
     assert found is None or found[0]["content"]["theta"].isfinite().all()
+    for name in ("metrics.csv", "timing.csv"):
+        assert (name, (tmp_path / "run" / name).stat().st_size) in durable
 
 
 # ---- disks

@@ -58,3 +58,16 @@ def test_a_run_with_a_closed_stream_completes_and_nobody_writes_into_its_files(w
     for name in ("metrics.csv", "config.yaml", "preprocess.npz"):
         left = (tmp_path / "closed" / "run" / name).read_bytes()
         assert left == (tmp_path / "whole" / "run" / name).read_bytes()
+
+
+def test_what_a_killed_claim_left_is_removed_by_the_next_run_beside_it(tmp_path: Path) -> None:
+    left = tmp_path / ".claim.0123456789ab.tmp"
+    left.mkdir()
+    subprocess.run(["touch", "-d", "1 hour ago", left], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "runner", *TINY, "hydra.run.dir=run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        check=True,
+    )
+    assert not left.exists()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runner.core.signals import HEEDED, Signals
+from runner.core.signals import HEEDED, PASSED_ON, Signals
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +24,8 @@ def handlers() -> list[object]:
     return [signal.getsignal(number) for number in HEEDED]
 
 
-def test_a_shell_s_three_ways_to_stop_a_program_are_heeded() -> None:
-    assert [number.name for number in HEEDED] == ["SIGINT", "SIGTERM", "SIGHUP"]
+def test_the_ways_of_a_shell_and_of_a_batch_system_to_stop_a_program_are_heeded() -> None:
+    assert [number.name for number in HEEDED] == ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]
 
 
 def test_without_a_signal_nothing_is_received() -> None:
@@ -37,7 +37,16 @@ def test_without_a_signal_nothing_is_received() -> None:
 def test_the_first_signal_is_noted_and_the_program_goes_on(number: signal.Signals) -> None:
     with Signals() as signals:
         signal.raise_signal(number)
-        assert signals.received == number
+        assert signals.received == (signal.SIGINT if number == signal.SIGUSR2 else number)
+
+
+def test_a_ctrl_c_that_was_passed_on_is_one_and_a_second_one_stops_at_once() -> None:
+    assert PASSED_ON == {signal.SIGINT: signal.SIGUSR2}
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGUSR2)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGUSR2)
+        assert signals.received == signal.SIGINT
 
 
 def test_a_second_interrupt_stops_at_once() -> None:

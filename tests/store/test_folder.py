@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import itertools
 import json
@@ -19,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from hypothesis import strategies as st
 
 from runner.core.errors import ConfigError, CorruptError, DiskError, LockedError, OptrunError
 from runner.store import folder as store
+from runner.store import lock
 from runner.store.base import write_json
 from runner.store.folder import RunFolder, is_run, read_config, read_manifest, read_rows, read_status, refuse_taken
 
@@ -191,6 +194,31 @@ def test_a_place_that_cannot_be_is_a_disk_error_that_names_it(where: str, cause:
         claimed(tmp_path / where)
     assert str(error.value) == f"cannot make the run folder {tmp_path / where}: {cause}"
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_place_to_which_links_go_round_in_a_circle_is_a_disk_error(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for attempt in (claimed, RunFolder.open):
+        with pytest.raises(DiskError) as error:
+            attempt(loop)
+        assert str(error.value) == f"cannot find {loop}: Too many levels of symbolic links"
+
+
+def test_a_mounted_disk_is_refused_as_a_run_folder_and_a_folder_on_it_is_proposed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "disk"
+    path.mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda asked: asked == path)
+    with pytest.raises(ConfigError) as refused:
+        claimed(path)
+    assert str(refused.value) == (
+        f"hydra.run.dir={path} is refused\n"
+        "  allowed: a new or an empty folder that is not itself a mounted disk\n"
+        f"  do this: name a folder on it: hydra.run.dir={path}/run"
+    )
+    worked(path / "run")
 
 
 @pytest.mark.parametrize("call", ["mkdir", "open", "pwrite", "ftruncate", "write", "fsync", "rename"])
@@ -373,6 +401,47 @@ def test_the_lock_names_its_process_and_is_free_when_that_is_killed(tmp_path: Pa
     assert read_status(path) == {"status": "interrupted", "verdict": "the process was killed"}
     with opened(path) as run:
         assert len(run.rows) == 2
+
+
+def test_two_that_ask_at_once_whether_a_run_is_alive_do_not_see_each_other(tmp_path: Path) -> None:
+    path = worked(tmp_path / "run")
+    asking = os.open(path / ".lock", os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)  # as `in_use` does for some microseconds
+    try:
+        assert not store.in_use(path)
+    finally:
+        os.close(asking)
+
+
+def test_who_asks_and_does_not_go_away_is_waited_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = worked(tmp_path / "run")
+    now = itertools.count()
+    waits: list[float] = []
+    monkeypatch.setattr(lock, "time", SimpleNamespace(monotonic=lambda: next(now), sleep=waits.append))
+    asking = os.open(path / ".lock", os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    try:
+        assert "is in use by process" in message(LockedError, path)
+    finally:
+        os.close(asking)
+    assert len(waits) == lock.PATIENCE_S
+
+
+def test_what_a_claim_that_was_killed_left_is_removed_when_it_is_old_and_nobody_holds_it(tmp_path: Path) -> None:
+    old, young, alive = (tmp_path / f".claim.{name}.tmp" for name in ("old", "young", "alive"))
+    for path in (old, young, alive):
+        path.mkdir()
+    holding = lock.locked(alive)
+    for path in (old, alive):
+        os.utime(path, (0, 0))
+    try:
+        store.clear_abandoned(tmp_path)
+        assert sorted(tmp_path.iterdir()) == [alive, young]
+        store.clear_abandoned(tmp_path, -math.inf)
+        assert sorted(tmp_path.iterdir()) == [alive]
+        store.clear_abandoned(tmp_path / ("x" * 300))  # the claim will say that this cannot be
+    finally:
+        os.close(holding)
 
 
 def test_a_child_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
@@ -643,6 +712,22 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
             "  do this: name a folder that optrun made, as in outputs/..."
         )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", store.FILES)
+def test_a_run_that_has_lost_a_file_is_corrupt_and_the_file_is_named(name: str, tmp_path: Path) -> None:
+    path = worked(tmp_path / "run")
+    (path / name).unlink()
+    lost = f"{path} has lost {name}; without it the run can neither be read nor resumed"
+    assert message(CorruptError, path) == lost
+
+
+def test_a_run_that_has_lost_its_commits_does_not_start_again_in_silence(tmp_path: Path) -> None:
+    path = worked(tmp_path / "run")
+    shutil.rmtree(path / "checkpoint")
+    before = (path / "metrics.csv").read_bytes()
+    assert message(CorruptError, path) == f"{path} has lost the folder checkpoint with its commits"
+    assert (path / "metrics.csv").read_bytes() == before
 
 
 def test_a_failed_opening_frees_the_lock(tmp_path: Path) -> None:

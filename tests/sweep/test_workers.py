@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from runner.selftest.program import environment, finished, ran, started, until
+from runner.store.folder import is_run, read_status
 from runner.sweep import engine
 from runner.sweep.base import Job
 from runner.sweep.group import LARGEST, TURNS, Task, groups
@@ -84,7 +86,7 @@ def test_a_worker_that_is_killed_costs_its_group_which_resume_completes(
     assert metrics(tmp_path / "sweep") == whole
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
 def test_a_signal_lets_all_workers_commit_and_stop(
     number: int, code: int, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -110,9 +112,45 @@ def test_a_signal_lets_all_workers_commit_and_stop(
         f"optrun: stopped by signal {int(number)}; `optrun resume` goes on where it was\n",
     )
     assert gone(workers)
+    told = {read_status(folder)["verdict"] for folder in (tmp_path / "sweep").iterdir() if is_run(folder)}
+    assert f"stopped by signal {int(number)}" in told, "the user's signal, not the one that a worker was sent"
+    assert told <= {f"stopped by signal {int(number)}", "reached the limit of 250 epochs"}
     assert not list((tmp_path / "sweep").glob(".claim.*"))
     assert ran("resume", "sweep", cwd=tmp_path).code == 0
     assert metrics(tmp_path / "sweep") == whole
+
+
+def test_two_workers_that_meet_the_same_full_disk_say_so_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(FULL)
+    for _ in range(3):
+        done = finished(
+            subprocess.Popen(
+                [sys.executable, "-m", "runner", *GRID, "hydra.sweep.dir=sweep", "workers=2", "lanes=off"],
+                cwd=tmp_path,
+                env=environment() | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{environment()['PYTHONPATH']}"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        assert done.code == 4
+        assert done.err.startswith("optrun: cannot make the run folder ")
+        assert done.err.count("\n") == 1, done.err
+        shutil.rmtree(tmp_path / "sweep")
+
+
+FULL = """
+import errno, os
+rename = os.rename
+
+def full(source, target, **options):
+    if "sweep" in str(target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    rename(source, target, **options)
+
+os.rename = full
+"""
 
 
 def test_workers_do_not_survive_the_process_that_started_them(whole: dict[str, bytes], tmp_path: Path) -> None:
@@ -157,6 +195,7 @@ def statuses_of_folders(sweep: Path) -> list[str]:
 
 SPAWNING = """
 from runner.cli import command
+from runner.store.folder import is_run, read_status
 from runner.sweep import engine
 
 if __name__ == "__main__":

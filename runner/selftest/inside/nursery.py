@@ -4,36 +4,54 @@ A fresh interpreter takes a second to import torch. This process does it once an
 comes in on stdin, one JSON object a line:
 
     argv    the arguments of optrun                  cwd   where
-    at      the number of the call to die at, 0: none
-    how     "before" the call, "after" it, or "torn": after half of what was to be written
-    after_s seconds after which to kill the child, wherever it is
+    at      the number of the call at which something happens, 0: none
+    how     it dies "before" the call, "after" it, or "torn": after half of what was to be written; the call fails with
+            "ENOSPC" or "EIO", with "ENOSPC+" like every later one that needs room; "short": half of it is written
+    after_s seconds after which to send the child a signal, wherever it is
+    signals which signals, one after the other: 9 alone unless said otherwise
+    draws   whether it draws its pictures, which takes longer than a small run
+    bytes   how large a file may become
+    crowd   how many children to fork that do the same and start in the same instant
 
-and answers with {"code": exit code or minus the signal, "calls": how many it made, "names": which}.
+and answers with {"code": exit code or minus the signal, "calls": how many it made, "names": which, "said": its last
+lines, "seconds": from the signal to the end, "codes": of all the crowd}.
 
-In a child the clock advances by the same amount at every look, so commits come after the same steps every time.
+With `after_s` or `crowd`, the clock of a child runs fifty times as fast, so that it commits often. Otherwise the clock
+advances by the same amount at every look, so commits come after the same steps every time.
 """
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import json
 import os
+import resource
 import select
 import signal
 import sys
 import tempfile
 import time
 from contextlib import redirect_stdout
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
-from runner import cli, job, train
+from runner import cli, job, lanes, train
 from runner.store import folder
 
 COUNTED = ("mkdir", "write", "pwrite", "ftruncate", "fsync", "rename", "replace", "unlink")
+NEED_ROOM = ("mkdir", "write", "pwrite", "fsync")
+STREAMS = (1, 2)  # what is printed is no file of a run
+USUAL = {signal.SIGINT: signal.default_int_handler} | dict.fromkeys(
+    (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2), signal.SIG_DFL
+)
+USUALLY = {"signals": [signal.SIGKILL], "draws": False, "bytes": 0, "crowd": 1}
+BETWEEN_S = 0.002  # two signals: shorter, and the second finds the first still pending
+LINES = 6  # of its output, which are told
 TICK_S = 0.037  # a look at the clock takes so long: the loop looks around every third step
 LEAST_S = 0.7  # between two commits, by that clock: after 13, 10, 7 and 4 steps of an epoch of 13, for now
 
@@ -48,8 +66,21 @@ class Countdown:
 
     def counted(self, name: str, call: Any) -> Any:
         def counting(*arguments: Any, **options: Any) -> Any:
+            if arguments[0] in STREAMS:
+                return call(*arguments, **options)
             self.names.append(name)
+            if self.how == "ENOSPC+" and len(self.names) > self.at > 0 and name in NEED_ROOM:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if len(self.names) == self.at:
+                if self.how == "short":
+                    return (
+                        call(arguments[0], arguments[1][: len(arguments[1]) // 2])
+                        if name == "write"
+                        else call(*arguments)
+                    )
+                if self.how.startswith("E"):
+                    number = getattr(errno, self.how.rstrip("+"))
+                    raise OSError(number, os.strerror(number))
                 if self.how == "torn" and name == "write":
                     call(arguments[0], arguments[1][: len(arguments[1]) // 2])
                 elif self.how == "after":
@@ -63,15 +94,22 @@ class Countdown:
 def child(order: dict[str, Any], report: int) -> int:
     """Be optrun."""
     os.chdir(order["cwd"])
-    output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number, handler in USUAL.items():
+        signal.signal(number, handler)  # also where this process runs in the background
+    output = os.open(f"output{order['member'] or ''}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
     folder.SHARE = 0
-    job.drawn = lambda path: []
-    if "after_s" in order:
-        fast = SimpleNamespace(monotonic=lambda: 50 * time.monotonic(), sleep=time.sleep)
-        train.time = folder.time = fast  # type: ignore[attr-defined, assignment]
-        return cli.main(order["argv"])
+    if not order["draws"]:
+        job.drawn = lambda path: []
+    if order["bytes"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["bytes"], order["bytes"]))
+    sys.argv = ["optrun", *order["argv"]]
+    if "after_s" in order or order["crowd"] > 1:
+        fast = SimpleNamespace(monotonic=lambda: 50 * time.monotonic(), sleep=time.sleep, time=time.time)
+        train.time = folder.time = lanes.time = fast  # type: ignore[attr-defined, assignment]
+        vars(lanes)["SHARE"] = 0  # imported there by name
+        return cli.command()
     now = [0.0]
 
     def monotonic() -> float:
@@ -79,34 +117,48 @@ def child(order: dict[str, Any], report: int) -> int:
         return now[0]
 
     folder.LEAST_S = LEAST_S
-    train.time = folder.time = SimpleNamespace(monotonic=monotonic, sleep=time.sleep)  # type: ignore[attr-defined, assignment]
+    train.time = folder.time = SimpleNamespace(monotonic=monotonic, sleep=time.sleep, time=time.time)  # type: ignore[attr-defined, assignment]
     send = os.write
     calls = Countdown(order["at"], order["how"])
-    code = cli.main(order["argv"])
+    code = cli.command()
     send(report, json.dumps(calls.names).encode())
     return code
 
 
 def born(order: dict[str, Any]) -> dict[str, Any]:
-    """Fork a child for an order and wait for its end."""
+    """Fork the children for an order and wait for their end."""
     reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        code = 70
-        try:
-            code = child(order, writer)
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    os.close(writer)
+    held, released = os.pipe()
+    pids = [forked(order | {"member": member}, writer, held, released) for member in range(order["crowd"])]
+    for end in (writer, held, released):
+        os.close(end)  # which lets the children begin
+    begun = time.monotonic()
     if "after_s" in order:
         select.select([reader], [], [], order["after_s"])  # readable as soon as the child has ended
-        os.kill(pid, signal.SIGKILL)  # nothing happens where it has ended: it is not yet waited for
+        begun = time.monotonic()
+        for number in order["signals"]:
+            os.kill(pids[0], number)  # nothing happens where it has ended: it is not yet waited for
+            time.sleep(BETWEEN_S)
     with open(reader, "rb") as pipe:
         names = json.loads(pipe.read() or b"[]")
-    _, status = os.waitpid(pid, 0)
-    return {"code": os.waitstatus_to_exitcode(status), "calls": len(names), "names": names}
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    said = (Path(order["cwd"]) / "output.txt").read_text(errors="replace").splitlines()[-LINES:]
+    seconds = time.monotonic() - begun
+    return {"code": codes[0], "codes": codes, "calls": len(names), "names": names, "said": said, "seconds": seconds}
+
+
+def forked(order: dict[str, Any], report: int, held: int, released: int) -> int:
+    """A child that begins when `held` is closed at its other end."""
+    if pid := os.fork():
+        return pid
+    code = 70
+    try:
+        os.close(released)
+        os.read(held, 1)
+        code = child(order, report)
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def warm() -> None:
@@ -121,4 +173,4 @@ def warm() -> None:
 if __name__ == "__main__":
     warm()
     for line in sys.stdin:
-        print(json.dumps(born(json.loads(line))), flush=True)
+        print(json.dumps(born(USUALLY | json.loads(line))), flush=True)

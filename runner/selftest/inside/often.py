@@ -12,7 +12,7 @@ from runner.store import folder
 SPEED = 50
 
 if __name__ == "__main__":
-    fast = SimpleNamespace(monotonic=lambda: SPEED * time.monotonic(), sleep=time.sleep)
+    fast = SimpleNamespace(monotonic=lambda: SPEED * time.monotonic(), sleep=time.sleep, time=time.time)
     train.time = folder.time = fast  # type: ignore[attr-defined, assignment]
     folder.SHARE = 0  # the cost of a commit is real
     job.drawn = lambda path: []  # pictures are derived, and drawing them takes longer than the run
