@@ -212,7 +212,7 @@ def with_folder(command: str, arguments: list[str]) -> int:
     refuse_ways(others)
     if command == "resume":
         return job.resume(path, plugins, screen()).exit_code
-    for picture in job.redraw(path):
+    for picture in job.redraw(path, screen()):
         print(picture)
     return 0
 

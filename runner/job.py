@@ -34,7 +34,17 @@ from runner.core.errors import (
 from runner.run import Examples, Material, Run, prepare, read
 from runner.screen.base import Header, Screen
 from runner.store.base import disk
-from runner.store.folder import Row, RunFolder, read_config, read_manifest, read_status, refuse_taken
+from runner.store.folder import (
+    ENDED,
+    Row,
+    RunFolder,
+    read_config,
+    read_manifest,
+    read_rows,
+    read_status,
+    refuse_taken,
+    verified,
+)
 from runner.train import Ending, columns, train
 
 
@@ -107,7 +117,9 @@ def resume(
     """Go on with a run that was interrupted, where its last commit left it; a run that has ended is only reported."""
     read_manifest(path)
     status = read_status(path)
-    if status["status"] in ("completed", "diverged"):
+    if "sha256" not in status:
+        screen.notice(f"{path / 'summary.json'} was written before it had a hash: damage to it would not be seen")
+    if status["status"] in ENDED:
         screen.notice(f"{path} is {status['status']}: {status['verdict']}; there is nothing to resume")
         if pictures and not all((path / name).exists() for name in ("curves.png", "curves.svg")):
             pictured(path, screen)  # it was killed while it drew
@@ -337,10 +349,11 @@ def git_revision(folder: Path) -> str | None:
     return done.stdout.strip()
 
 
-def redraw(path: Path) -> list[Path]:
-    """Draw the pictures of a run anew."""
-    read_manifest(path)
-    if not (path / "metrics.csv").read_text().count("\n") > 1:
+def redraw(path: Path, screen: Screen) -> list[Path]:
+    """Draw the pictures of a run anew, from files that are what was written."""
+    for notice in verified(path):
+        screen.notice(notice)
+    if not read_rows(path / "metrics.csv"):
         raise ConfigError("", path, allowed="a run with at least one epoch", do=f"optrun resume {path}")
     return drawn(path)
 

@@ -30,10 +30,9 @@ from typing import Any
 from runner.core.errors import CorruptError, OptrunError
 from runner.core.seeds import is_seed
 from runner.store.base import disk, read_json, write_json, write_whole
-from runner.store.folder import is_run, read_status, sealed, unsealed
+from runner.store.folder import ENDED, is_run, read_status, sealed, unsealed
 
 FORMAT = 2  # 1 had the whole configuration in the line of every job; no release wrote it
-ENDED = ("completed", "diverged")  # and never changes again
 SEAL = ".sweep.csv.json"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.store.folder import read_manifest, sealed
 from runner.sweep import base
 from runner.sweep.base import Job, read_jobs, rows_of, write_jobs, write_table
 from tests.sweep.made import sweep
@@ -72,7 +73,8 @@ def test_a_row_of_a_run_that_may_still_change_is_made_anew(tmp_path: Path, opene
     jobs = sweep(tmp_path, AXES)
     file = tmp_path / "4" / "summary.json"
     ended = file.read_text()
-    file.write_text(json.dumps({"status": "interrupted", "verdict": "by SIGTERM", "epochs": 3}))
+    summary = {"status": "interrupted", "verdict": "by SIGTERM", "epochs": 3}
+    file.write_text(json.dumps(sealed(summary, of=read_manifest(tmp_path / "4")["sha256"])))
     write_table(tmp_path, rows_of(tmp_path, jobs, ["accuracy"]), VARIED, ["accuracy"])
     opened.clear()
     file.write_text(ended)
