@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.architecture.base import Architecture
 from runner.core import device
-from runner.core.check import Choice, Count, Rate, checked, hints_of, only_known
+from runner.core.check import Choice, Count, Number, Rate, checked, hints_of, only_known
 from runner.core.errors import ConfigError, did_you_mean
 from runner.dataset.base import Dataset
 from runner.init.base import Init
@@ -115,8 +115,9 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
     for key in (*ROOMS, "lr", "epochs", "seed"):
         if config.get(key) is None:
             raise ConfigError(key, None, allowed="a value", do=f"give {key}=...; `optrun --help` lists the choices")
+    checked("plugins", config.get("plugins", []), list[str])
     checked("batch_size", config.get("batch_size", 1), Count | Literal["all"])
-    checked("start", config.get("start", [1.0]), tuple[float, ...])
+    checked("start", config.get("start", [1.0]), tuple[Number, ...])
     node = config["optimizer"]
     default_lr = node.get("lr") if isinstance(node, dict) else None
     lr = checked("lr", config["lr"], Rate, *([default_lr] if isinstance(default_lr, int | float) else []))
@@ -134,7 +135,7 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = ()) -> Run:
         device=name,
         threads=config.get("threads", "auto"),
         precision=config.get("precision", "float32"),
-        expect=config.get("expect") or {},
+        expect=config.get("expect", {}),
     )
     refuse_unknown_expectations(made)
     refuse_unknown_columns(made, given)

@@ -47,6 +47,12 @@ from runner.store.folder import (
 )
 from runner.train import Ending, columns, train
 
+# What torch and numpy say of a size that no memory has, or that their own counters do not hold.
+TOO_LARGE = (
+    *("allocate memory", "out of memory", "Storage size calculation overflowed", "Overflow when unpacking long"),
+    *("array is too big", "Maximum allowed size exceeded", "Maximum allowed dimension exceeded"),
+)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -270,11 +276,17 @@ def memory_errors() -> Iterator[None]:
     """Turn the allocators' errors into `OutOfMemory`."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        text = str(error)
-        if isinstance(error, RuntimeError) and "allocate memory" not in text and "out of memory" not in text.lower():
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise OutOfMemory(f"out of memory: {first_line(error)}") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        if not any(phrase in str(error) for phrase in TOO_LARGE):
             raise
-        raise OutOfMemory(f"out of memory: {text.splitlines()[0] if text else 'no more to be had'}") from error
+        raise OutOfMemory(f"out of memory: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What an allocator says, without its stack."""
+    return (str(error) or "no more to be had").splitlines()[0]
 
 
 def header(run: Run, m: Material, folder: RunFolder) -> Header:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from runner.architecture.base import Architecture, examine
 from runner.core import device as devices
-from runner.core.check import Choice, Count, Index, Rate
+from runner.core.check import Choice, Count, Index, Range, Rate
 from runner.core.curvature import Curved
 from runner.core.device import DTYPES, Precision
 from runner.core.errors import ConfigError, DataError
@@ -37,6 +37,8 @@ from runner.regularizer.base import Regularizer
 from runner.sampler.base import Sampler
 from runner.schedule.base import Schedule
 from runner.stop.base import Stop
+
+Threads = Annotated[int, Range(least=1, most=1024)]  # more than any machine has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ class Run(Choice):
     epochs: Count
     seed: Index
     device: str
-    threads: Count | Literal["auto"]
+    threads: Threads | Literal["auto"]
     precision: Precision
     expect: dict[str, float]
 

@@ -24,13 +24,13 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from runner.core.check import Choice, Index, Range
+from runner.core.check import MANY, Choice, Index, Range
 from runner.core.errors import ConfigError
 
 Array = np.ndarray[Any, Any]
 BLOCK_BYTES = 1 << 24  # of float64 at a time; a pass over the rows holds about five such arrays
 Part = Annotated[float, Range(least=0, below=1)]
-Examples = Annotated[int, Range(least=2)]  # how many to make up
+Examples = Annotated[int, Range(least=2, most=MANY)]  # how many to make up
 
 
 class Rows(ABC):

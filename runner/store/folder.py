@@ -90,9 +90,9 @@ class RunFolder:
                 config_sha256 = hashlib.sha256(config.encode()).hexdigest()
                 write_whole(staging / "config.yaml", config.encode())
                 about = {"format": FORMAT, "config_sha256": config_sha256, "columns": list(columns)}
-                about = sealed(about | manifest)
-                write_json(staging / "manifest.json", about)
-                write_json(staging / "summary.json", sealed({"status": "running"}, of=about["sha256"]))
+                whole = sealed(about | manifest)
+                write_json(staging / "manifest.json", whole)
+                write_json(staging / "summary.json", sealed({"status": "running"}, of=whole["sha256"]))
                 write_whole(staging / "metrics.csv", (",".join(columns) + "\n").encode())
                 write_whole(staging / "timing.csv", (",".join(TIMING) + "\n").encode())
                 for name, data in (files or {}).items():
@@ -296,6 +296,9 @@ def is_damaged(path: Path) -> bool:
 
 def refuse_taken(path: Path) -> None:
     """Refuse a path where a new run folder cannot appear."""
+    if path == Path.cwd():
+        do = "give hydra.run.dir=NAME, or leave it out"
+        raise ConfigError("hydra.run.dir", path, allowed="a new folder; this is the one you are in", do=do)
     with disk(path, "make the run folder"):
         # In this order: a run that appears in between is seen as a run.
         taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))

@@ -206,8 +206,8 @@ class Sweep:
         for each in self.jobs:
             try:
                 row = self.known(each)
-            except CorruptError as error:  # of this run alone
-                refused.append(failed(each, "failed", error))
+            except CorruptError as damage:  # of this run alone
+                refused.append(failed(each, "failed", damage))
                 continue
             if row is not None and row.status in ENDED:
                 self.rows.append(row)
