@@ -22,6 +22,7 @@ from typing import Any, Literal, get_args
 import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from runner.architecture.base import Architecture
 from runner.core import device
@@ -59,6 +60,7 @@ ROOMS: dict[str, type[Choice]] = {
 }
 # Rooms younger than the first run folders: those lack the line, and must stay resumable.
 SINCE = {"regularizer": {"_target_": "runner.regularizer.none.NoRegularizer"}}
+START_ANEW = "name another folder, or start a new run"
 NUMBERS = ("lr", "batch_size", "epochs", "start", "seed", "device", "threads", "precision", "plugins", "expect")
 TORCH = ("torch.optim", "pytorch_optimizer")
 
@@ -81,7 +83,12 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 def from_yaml(text: str, plugins: tuple[str, ...] = ()) -> Run:
     """The run that a `config.yaml` describes."""
-    return run(SINCE | mapping(OmegaConf.to_container(OmegaConf.create(text), resolve=False)), plugins)
+    try:
+        config = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    except (YAMLError, OmegaConfBaseException, RecursionError) as error:
+        first, _, _ = str(error).partition("\n")
+        raise ConfigError("config.yaml", first, allowed="plain values, as optrun writes them", do=START_ANEW) from None
+    return run(SINCE | mapping(config), plugins)
 
 
 def mapping(given: Any) -> dict[str, Any]:

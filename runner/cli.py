@@ -456,6 +456,7 @@ class translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         from hydra.errors import HydraException, MissingConfigException
         from omegaconf.errors import OmegaConfBaseException
+        from yaml import YAMLError
 
         if isinstance(error, MissingConfigException) and error.options is not None:
             group, _, given = str(error.missing_cfg_file).rpartition("/")
@@ -466,8 +467,9 @@ class translated:
                 allowed=f"{', '.join(known)}",
                 do=f"{did_you_mean(given, known)}`optrun list {group}` describes them",
             ) from None
-        if isinstance(error, HydraException | OmegaConfBaseException):
-            first, *rest = [line.replace("++", "") for line in str(error).splitlines() if line.strip()]
+        if isinstance(error, HydraException | OmegaConfBaseException | YAMLError):
+            said = str(error) or f"{type(error).__name__} in the configuration"
+            first, *rest = [line.replace("++", "") for line in said.splitlines() if line.strip()]
             if first.startswith("Ambiguous value"):
                 given = first.split("'")[1]
                 key, _, value = given.partition("=")

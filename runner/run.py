@@ -189,7 +189,7 @@ class Examples:
 def read(run: Run) -> Examples:
     """Read, divide and map the examples."""
     table = run.dataset.load()
-    refuse_bad_values(table)
+    refuse_bad_values(table, run.dataset.files)
     parts = run.dataset.split(table)
     if not len(parts.validation):
         raise ConfigError(
@@ -311,9 +311,9 @@ def mapped(
     return three, statistics, run.preprocess.remarks(inputs)
 
 
-def refuse_bad_values(table: Table) -> None:
-    """`DataError` for the first input or target that is not a finite number."""
-    for name, blocks in (("input", table.blocks()), ("target", (table.y,))):
+def refuse_bad_values(table: Table, files: tuple[str, str] = ("", "")) -> None:
+    """`DataError` for the first input or target that is not a finite number; `files`: where these are."""
+    for name, file, blocks in (("input", files[0], table.blocks()), ("target", files[1], (table.y,))):
         first = 0
         for array in blocks:
             finite = np.isfinite(array)
@@ -321,7 +321,7 @@ def refuse_bad_values(table: Table) -> None:
                 row, *place = (int(i) for i in np.argwhere(~finite)[0])
                 column = table.columns[place[0]] if table.columns and place else place
                 raise DataError(
-                    "dataset",
+                    file or "dataset",
                     f"{array[(row, *place)]} in row {first + row} of the {name}s, column {column}",
                     allowed="finite numbers",
                     do="remove or repair that row",

@@ -138,6 +138,11 @@ class Dataset(Choice, ABC):
     def split(self, table: Table) -> Split:
         """The rows of the three parts."""
 
+    @property
+    def files(self) -> tuple[str, str]:
+        """The files that hold the inputs and the targets; nothing where they do not come from files of the user's."""
+        return "", ""
+
     def remarks(self, table: Table) -> list[str]:
         """What the user should know of these examples, one sentence each."""
         return []

@@ -119,6 +119,7 @@ class RunFolder:
         """
         path = path.resolve()
         columns = read_manifest(path)["columns"]
+        refuse_links(path)
         lock = locked(path)
         try:
             folder = cls(path, lock, columns)
@@ -289,6 +290,13 @@ def is_run(path: Path) -> bool:
     return (path / "manifest.json").is_file() and (path / "config.yaml").is_file()
 
 
+def refuse_links(path: Path) -> None:
+    """Refuse a run folder in which what is written to is a link: it may lead anywhere."""
+    for name in ("metrics.csv", "timing.csv", "checkpoint"):
+        if (path / name).is_symlink():
+            raise CorruptError(f"{path / name} is a link: a run writes into its own folder alone")
+
+
 def is_damaged(path: Path) -> bool:
     """Whether a folder held a run before one of the two files was lost that make it one."""
     return (path / ".lock").is_file() and (path / "metrics.csv").is_file()
@@ -321,8 +329,10 @@ def refuse_taken(path: Path) -> None:
 def locked(path: Path) -> int:
     """The descriptor of the folder's lock file, locked; the system frees it when the process ends, however it ends."""
     file = path / ".lock"
+    if file.is_symlink():
+        raise CorruptError(f"{file} is a link: whatever it leads to would be emptied")
     with disk(file, "lock"):
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             for patience in (*PATIENCE_S, None):
                 try:

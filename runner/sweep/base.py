@@ -141,7 +141,21 @@ def read_jobs(path: Path) -> tuple[list[Job], dict[str, Any]]:
         places = zip(values.items(), each["config"] or [None] * len(values), strict=True)
         config = {key: held[at] for (key, held), at in places if at is not None}
         jobs.append(Job(each["job"], each["dir"], tuple(each["overrides"]), config))
+        if leads_out(each["dir"]):
+            raise CorruptError(
+                f"{path / 'sweep.json'}: the folder {each['dir']!r} of job {each['job']} is not within it"
+            )
     return jobs, content
+
+
+def leads_out(folder: str) -> bool:
+    """Whether the folder of a job is not within that of its sweep.
+
+    >>> leads_out("7"), leads_out("adam/0.1"), leads_out("../other"), leads_out("/tmp"), leads_out(".")
+    (False, False, True, True, True)
+    """
+    parts = Path(folder).parts
+    return not parts or ".." in parts or Path(folder).is_absolute()
 
 
 def is_sweep(path: Path) -> bool:

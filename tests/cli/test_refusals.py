@@ -314,3 +314,22 @@ def test_a_name_cannot_steer_the_terminal(call: Call, tmp_path: Path) -> None:
     assert answer.code == 2
     assert r"column width\x1b[2J\x9b31m\u202e: 'x'" in answer.err
     assert answer.err.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("text", ["seed: !!python/object/apply:os.getcwd []", "seed: ${eval:1+}", "seed: [1"])
+def test_a_yaml_that_is_none_is_refused(text: str, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "theirs").mkdir(parents=True)
+    (tmp_path / "conf" / "theirs" / "nice.yaml").write_text(f"# @package _global_\n{text}\n")
+    for way in ([], ["-m"]):
+        answer = call(*way, "--config-dir", "conf", "+theirs=nice")
+        assert (answer.code, answer.err.count("Traceback")) == (2, 0)
+
+
+def test_the_runs_of_a_sweep_stay_in_its_folder(call: Call, tmp_path: Path) -> None:
+    answer = call("-m", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep", "hydra.sweep.subdir='../x${seed}'")
+    assert answer.err == (
+        "optrun: hydra.sweep.subdir=../x0 is refused\n"
+        "  allowed: a folder within that of the sweep\n"
+        "  do this: leave it out; hydra.sweep.dir=... says where the sweep is\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == []

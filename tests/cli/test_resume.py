@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -433,3 +435,30 @@ def test_statistics_that_are_missing_damaged_or_other_ones_are_noticed(
     change(path / "preprocess.npz")
     answer = call("resume", "run")
     assert (answer.code, answer.err) == (6, f"optrun: run/preprocess.npz {said}\n")
+
+
+def test_statistics_that_unpack_to_more_than_they_can_be_are_damage(call: Call, cut: Cut) -> None:
+    path = cut()
+    with zipfile.ZipFile(path / "preprocess.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mean.npy", bytes(50_000_000))
+    answer = call("resume", "run")
+    assert answer.code == 6
+    assert answer.err.startswith("optrun: run/preprocess.npz is damaged: it unpacks to more than")
+
+
+def test_a_config_that_is_no_yaml_is_refused_though_its_hashes_fit(call: Call, cut: Cut) -> None:
+    path = cut()
+    config = (path / "config.yaml").read_text() + "x: !!python/object/apply:os.getcwd []\n"
+    (path / "config.yaml").write_text(config)
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["sha256"]
+    manifest = folder.sealed(manifest | {"config_sha256": hashlib.sha256(config.encode()).hexdigest()})
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    summary = folder.sealed({"status": "running"}, of=manifest["sha256"])
+    (path / "summary.json").write_text(json.dumps(summary))
+    shutil.rmtree(path / "checkpoint")
+    (path / "checkpoint").mkdir()
+    answer = call("resume", "run")
+    assert answer.code == 2
+    assert "could not determine a constructor for the tag" in answer.err
+    assert "  allowed: plain values, as optrun writes them\n" in answer.err

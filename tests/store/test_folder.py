@@ -795,3 +795,26 @@ def test_a_run_whose_folder_was_replaced_by_another_run_does_not_write_into_that
                 f"cannot write to {path}: it was replaced by another folder while this run was using it"
             )
         assert {each: each.read_bytes() for each in path.rglob("*") if each.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "timing.csv", "checkpoint"])
+def test_a_run_folder_that_would_write_through_a_link_is_refused(name: str, tmp_path: Path) -> None:
+    path = worked(tmp_path / "run")
+    (path / name).rename(tmp_path / "outside")
+    (path / name).symlink_to(tmp_path / "outside")
+    assert message(CorruptError, path) == f"{path / name} is a link: a run writes into its own folder alone"
+
+
+def test_a_lock_that_is_a_link_does_not_empty_what_it_leads_to(tmp_path: Path) -> None:
+    path = worked(tmp_path / "run")
+    (tmp_path / "precious").write_text("kept")
+    (path / ".lock").unlink()
+    (path / ".lock").symlink_to(tmp_path / "precious")
+    assert message(CorruptError, path) == f"{path / '.lock'} is a link: whatever it leads to would be emptied"
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_json_that_is_nested_too_deep_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text("[" * 100_000)
+    with pytest.raises(CorruptError, match="is not JSON: maximum recursion depth exceeded"):
+        store.read_json(tmp_path / "summary.json")
