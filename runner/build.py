@@ -23,10 +23,11 @@ from typing import Any, Literal, get_args
 import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from runner.architecture.base import Architecture
 from runner.core import device
-from runner.core.check import Choice, Count, Rate, checked, hints_of, only_known
+from runner.core.check import Choice, Count, Number, Rate, checked, hints_of, only_known
 from runner.core.errors import ConfigError, did_you_mean
 from runner.dataset.base import Dataset
 from runner.init.base import Init
@@ -60,6 +61,7 @@ ROOMS: dict[str, type[Choice]] = {
 }
 # Rooms younger than the first run folders: those lack the line, and must stay resumable.
 SINCE = {"regularizer": {"_target_": "runner.regularizer.none.NoRegularizer"}}
+START_ANEW = "name another folder, or start a new run"
 NUMBERS = ("lr", "batch_size", "epochs", "start", "seed", "device", "threads", "precision", "plugins", "expect")
 TORCH = ("torch.optim", "pytorch_optimizer")
 
@@ -84,7 +86,12 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 def from_yaml(text: str, plugins: tuple[str, ...] = ()) -> Run:
     """The run that a `config.yaml` describes."""
-    return run(SINCE | mapping(OmegaConf.to_container(OmegaConf.create(text), resolve=False)), plugins)
+    try:
+        config = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    except (YAMLError, OmegaConfBaseException, RecursionError) as error:
+        first, _, _ = str(error).partition("\n")
+        raise ConfigError("config.yaml", first, allowed="plain values, as optrun writes them", do=START_ANEW) from None
+    return run(SINCE | mapping(config), plugins)
 
 
 def mapping(given: Any) -> dict[str, Any]:
@@ -122,8 +129,9 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = (), choose: Choose | 
     for key in (*ROOMS, "lr", "epochs", "seed"):
         if config.get(key) is None:
             raise ConfigError(key, None, allowed="a value", do=f"give {key}=...; `optrun --help` lists the choices")
+    checked("plugins", config.get("plugins", []), list[str])
     checked("batch_size", config.get("batch_size", 1), Count | Literal["all"])
-    checked("start", config.get("start", [1.0]), tuple[float, ...])
+    checked("start", config.get("start", [1.0]), tuple[Number, ...])
     node = config["optimizer"]
     default_lr = node.get("lr") if isinstance(node, dict) else None
     lr = checked("lr", config["lr"], Rate, *([default_lr] if isinstance(default_lr, int | float) else []))
@@ -141,7 +149,7 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = (), choose: Choose | 
         device=name,
         threads=config.get("threads", "auto"),
         precision=config.get("precision", "float32"),
-        expect=config.get("expect") or {},
+        expect=config.get("expect", {}),
     )
     refuse_unknown_expectations(made)
     refuse_unknown_columns(made, given)

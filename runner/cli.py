@@ -31,8 +31,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner import __version__, menu
-from runner.core.errors import ConfigError, Interrupted, OptrunError, did_you_mean
-from runner.grammar import CONF, lenient, plain, plugin_names, spelled
+from runner.core.errors import ConfigError, Interrupted, OptrunError, did_you_mean, visible
+from runner.grammar import CONF, chosen_at, lenient, plain, plugin_names, refuse_unreadable, spelled
+from runner.guard import watched
 
 if TYPE_CHECKING:
     from hydra_plugins.optrun.compose import Composer
@@ -132,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def failed(message: str, code: int) -> int:
     """Say on stderr why the command ended, and answer with its exit code."""
     try:
-        print(f"optrun: {message}", file=sys.stderr, flush=True)
+        print(f"optrun: {visible(message)}", file=sys.stderr, flush=True)
     except OSError:
         pass  # the terminal was closed; the exit code is all that is left to say
     return code
@@ -232,8 +233,8 @@ def with_folder(command: str, arguments: list[str]) -> int:
     refuse_ways(others)
     if command == "resume":
         return job.resume(path, plugins, screen()).exit_code
-    for picture in job.redraw(path):
-        print(picture)
+    for picture in job.redraw(path, screen()):
+        print(visible(str(picture)))
     return 0
 
 
@@ -322,7 +323,12 @@ def composed(arguments: list[str]) -> tuple[DictConfig, Path]:
 
     directory, name, overrides = split_flags(arguments)
     search = [f"hydra.searchpath=[file://{directory}]"] if directory else []
-    with translated(), initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"):
+    with (
+        translated(overrides),
+        watched(plugin_names(arguments)),
+        initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"),
+    ):
+        refuse_unreadable(overrides)
         config = compose(name, [*lenient(overrides), *search], return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         return task(config), Path(str(config.hydra.run.dir))
@@ -340,7 +346,12 @@ def swept(arguments: list[str]) -> int:
     ]
     directory, name, overrides = split_flags(given)
     search = [f"hydra.searchpath=[file://{directory}]"] if directory else []
-    with translated(), initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"):
+    with (
+        translated(overrides),
+        watched(plugin_names(arguments)),
+        initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"),
+    ):
+        refuse_unreadable(overrides)
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         hydra.multirun(name, one_job(arguments), [*lenient(overrides), *search, "hydra.mode=MULTIRUN"])
@@ -354,7 +365,8 @@ def by_hydra_main(arguments: list[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through, so that they end in one message and in our exit code
     completing = any(argument in ("-sc", "--shell-completion") for argument in arguments)
     sys.argv = ["optrun", *(arguments if completing else lenient(arguments))]
-    with translated():
+    with translated(arguments), watched(plugin_names(arguments)):
+        refuse_unreadable(split_flags(arguments)[2])
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(one_job(arguments))()
     return 0
 
@@ -456,25 +468,30 @@ def screen() -> Screen:
 
 
 class translated:
-    """Turns Hydra's and OmegaConf's complaints about a command into a `ConfigError`."""
+    """Turns Hydra's and OmegaConf's complaints about a command into a `ConfigError`; `arguments`: what was typed."""
+
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        self.arguments = arguments
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         from hydra.errors import HydraException, MissingConfigException
         from omegaconf.errors import OmegaConfBaseException
+        from yaml import YAMLError
 
         if isinstance(error, MissingConfigException) and error.options is not None:
             group, _, given = str(error.missing_cfg_file).rpartition("/")
             known = list(error.options)
             raise ConfigError(
-                group,
+                chosen_at(self.arguments, group, given),
                 given,
                 allowed=f"{', '.join(known)}",
                 do=f"{did_you_mean(given, known)}`optrun list {group}` describes them",
             ) from None
-        if isinstance(error, HydraException | OmegaConfBaseException):
-            first, *rest = [line.replace("++", "") for line in str(error).splitlines() if line.strip()]
+        if isinstance(error, HydraException | OmegaConfBaseException | YAMLError):
+            said = str(error) or f"{type(error).__name__} in the configuration"
+            first, *rest = [line.replace("++", "") for line in said.splitlines() if line.strip()]
             if first.startswith("Ambiguous value"):
                 given = first.split("'")[1]
                 key, _, value = given.partition("=")

@@ -6,10 +6,14 @@ import re
 import shlex
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from runner import menu
+from runner.core.errors import ConfigError
 
 CONF = menu.conf_dir()
+NAME_MAX = 256  # bytes, on every file system in use
+LONG = 60  # characters of a value that are repeated
 
 
 def lenient(arguments: list[str]) -> list[str]:
@@ -44,6 +48,71 @@ def room_within(argument: str) -> str:
     room, *names = key.split(".")
     inner = inner_choices().get(room, set())
     return room if names and inner.issuperset(names) and not value.startswith("{") else ""
+
+
+def names_in(given: Any) -> list[Any]:
+    """What stands for a choice in the value of an override: itself, or each of a list or a sweep."""
+    from hydra.core.override_parser.types import ChoiceSweep
+
+    match given:
+        case ChoiceSweep():
+            return given.list
+        case list():
+            return given
+        case _:
+            return [given]
+
+
+def chosen_at(arguments: Sequence[str], room: str, name: str) -> str:
+    """The key at which a choice was asked for by its name: the room, or a place within a choice of the room.
+
+    >>> chosen_at(["schedule=warmup", "schedule.then=cosin"], "schedule", "cosin")
+    'schedule.then'
+    """
+    keys = (argument.partition("=")[::2] for argument in arguments if room_within(argument) == room)
+    return next((key for key, value in keys if value == name), room)
+
+
+def refuse_unreadable(arguments: Sequence[str]) -> None:
+    """Refuse what Hydra cannot read, and a choice that is given by something else than a name: both before Hydra, which
+    stops at some of them with a traceback.
+
+    >>> refuse_unreadable(["optimizer=adam,sgd", "lr=3"])
+    >>> refuse_unreadable(["optimizer=3"])
+    Traceback (most recent call last):
+    runner.core.errors.ConfigError: optimizer=3 is refused
+      allowed: the name of a choice
+      do this: choose one from `optrun list optimizer`
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import IntervalSweep, RangeSweep
+    from hydra.errors import HydraException
+
+    no_names = (int, float, type(None), RangeSweep, IntervalSweep)
+    for argument in arguments:
+        key, _, value = argument.lstrip("+").partition("=")
+        try:
+            (parsed,) = OverridesParser.create().parse_overrides([argument])
+            if not 0 < len(key) < NAME_MAX:
+                raise ValueError("no key, or one that is too long for the file which Hydra looks for")
+        except (HydraException, ValueError, RecursionError):
+            raise ConfigError(
+                key[:LONG],
+                value[:LONG],
+                allowed="key=value, with a number, a word, 'a text', [a,list] or {a:mapping} as the value",
+                do="put a text with other characters into quotes of its own: \"key='any text'\"",
+            ) from None
+        room = room_within(argument) or key.partition("@")[0]
+        named = room in room_names() or re.match("hydra(/|$)", key)
+        if named and parsed.is_delete() is False and any(isinstance(one, no_names) for one in names_in(parsed.value())):
+            do = f"choose one from `optrun list {room}`" if room in room_names() else "see Hydra's documentation"
+            raise ConfigError(key, value, allowed="the name of a choice", do=do)
+
+
+@cache
+def room_names() -> set[str]:
+    """The groups in conf/: `optimizer`, `architecture/activation`."""
+    return {str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()}
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import platform
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -34,8 +34,27 @@ from runner.core.errors import (
 from runner.run import Examples, Material, Run, prepare, read
 from runner.screen.base import Header, Screen
 from runner.store.base import disk
-from runner.store.folder import Row, RunFolder, read_config, read_manifest, read_rows, read_status, refuse_taken, whole
+from runner.store.folder import (
+    ENDED,
+    Row,
+    RunFolder,
+    read_config,
+    read_manifest,
+    read_rows,
+    read_status,
+    refuse_taken,
+    verified,
+    whole,
+)
 from runner.train import Ending, columns, train
+
+# What torch and numpy say of a size that no memory has, or that their own counters do not hold.
+TOO_LARGE = (
+    *("allocate memory", "out of memory", "Storage size calculation overflowed", "Overflow when unpacking long"),
+    *("array is too big", "Maximum allowed size exceeded", "Maximum allowed dimension exceeded"),
+)
+
+MARGIN = 4096  # bytes of headers in which an npz may differ
 
 
 @dataclass(frozen=True)
@@ -107,7 +126,10 @@ def resume(
     """Go on with a run that was interrupted, where its last commit left it; a run that has ended is only reported."""
     read_manifest(path)
     status = read_status(path)
-    if status["status"] in ("completed", "diverged"):
+    if "sha256" not in status:
+        screen.notice(f"{path / 'summary.json'} was written before it had a hash: damage to it would not be seen")
+    if status["status"] in ENDED:
+        verified(path)
         screen.notice(f"{path} is {status['status']}: {status['verdict']}; there is nothing to resume")
         if pictures and not all((path / name).exists() for name in ("curves.png", "curves.svg")):
             pictured(path, screen)  # it was killed while it drew
@@ -155,13 +177,26 @@ def refuse_other_statistics(file: Path, now: dict[str, Any]) -> None:
     """`CorruptError` where the file does not hold what the preprocessing learns of the training part now."""
     if not file.exists():
         raise CorruptError(f"{file} is missing, which holds what the preprocessing learned when the run was started")
-    try:
-        with disk(file, "read"), np.load(file, allow_pickle=False) as archive:
-            kept = dict(archive)
-    except (ValueError, KeyError, BadZipFile, EOFError) as error:
+    with disk(file, "read"):
+        data = file.read_bytes()
+    wanted = packed(now)
+    if data == wanted:
+        return
+    try:  # another version of numpy may write the same arrays in other bytes
+        kept = unpacked(data, most=2 * len(wanted) + MARGIN)
+    except Exception as error:  # zipfile and numpy raise what they like at bytes that nobody wrote
         raise CorruptError(f"{file} is damaged: {error}") from None
     if kept.keys() != now.keys() or any(not np.array_equal(kept[name], now[name]) for name in kept):
         raise CorruptError(f"{file} does not hold what the preprocessing learns of the training part now")
+
+
+def unpacked(data: bytes, most: int) -> dict[str, Any]:
+    """The arrays in an npz of at most so many bytes, packed or not."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > most:
+            raise ValueError(f"it unpacks to more than {most} bytes")
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def work(opened: Opened, screen: Screen, pictures: bool) -> Result:
@@ -258,11 +293,17 @@ def memory_errors() -> Iterator[None]:
     """Turn the allocators' errors into `OutOfMemory`."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        text = str(error)
-        if isinstance(error, RuntimeError) and "allocate memory" not in text and "out of memory" not in text.lower():
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise OutOfMemory(f"out of memory: {first_line(error)}") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        if not any(phrase in str(error) for phrase in TOO_LARGE):
             raise
-        raise OutOfMemory(f"out of memory: {text.splitlines()[0] if text else 'no more to be had'}") from error
+        raise OutOfMemory(f"out of memory: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What an allocator says, without its stack."""
+    return (str(error) or "no more to be had").splitlines()[0]
 
 
 def header(run: Run, m: Material, folder: RunFolder) -> Header:
@@ -337,9 +378,10 @@ def git_revision(folder: Path) -> str | None:
     return done.stdout.strip()
 
 
-def redraw(path: Path) -> list[Path]:
-    """Draw the pictures of a run anew."""
-    read_manifest(path)
+def redraw(path: Path, screen: Screen) -> list[Path]:
+    """Draw the pictures of a run anew, from files that are what was written."""
+    for notice in verified(path):
+        screen.notice(notice)
     if not read_rows(path / "metrics.csv"):
         raise ConfigError("", path, allowed="a run with at least one epoch", do=f"optrun resume {path}")
     return drawn(path)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from runner.architecture.base import Architecture, examine
 from runner.core import device as devices
-from runner.core.check import Choice, Count, Index, Rate
+from runner.core.check import Choice, Count, Index, Range, Rate
 from runner.core.curvature import Curved
 from runner.core.device import DTYPES, Precision
 from runner.core.errors import ConfigError, DataError
@@ -37,6 +37,8 @@ from runner.regularizer.base import Regularizer
 from runner.sampler.base import Sampler
 from runner.schedule.base import Schedule
 from runner.stop.base import Stop
+
+Threads = Annotated[int, Range(least=1, most=1024)]  # more than any machine has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ class Run(Choice):
     epochs: Count
     seed: Index
     device: str
-    threads: Count | Literal["auto"]
+    threads: Threads | Literal["auto"]
     precision: Precision
     expect: dict[str, float]
 
@@ -187,7 +189,7 @@ class Examples:
 def read(run: Run) -> Examples:
     """Read, divide and map the examples."""
     table = run.dataset.load()
-    refuse_bad_values(table)
+    refuse_bad_values(table, run.dataset.files)
     parts = run.dataset.split(table)
     if not len(parts.validation):
         raise ConfigError(
@@ -316,9 +318,9 @@ def mapped(
     return three, statistics, run.preprocess.remarks(inputs)
 
 
-def refuse_bad_values(table: Table) -> None:
-    """`DataError` for the first input or target that is not a finite number."""
-    for name, blocks in (("input", table.blocks()), ("target", (table.y,))):
+def refuse_bad_values(table: Table, files: tuple[str, str] = ("", "")) -> None:
+    """`DataError` for the first input or target that is not a finite number; `files`: where these are."""
+    for name, file, blocks in (("input", files[0], table.blocks()), ("target", files[1], (table.y,))):
         first = 0
         for array in blocks:
             finite = np.isfinite(array)
@@ -326,7 +328,7 @@ def refuse_bad_values(table: Table) -> None:
                 row, *place = (int(i) for i in np.argwhere(~finite)[0])
                 column = table.columns[place[0]] if table.columns and place else place
                 raise DataError(
-                    "dataset",
+                    file or "dataset",
                     f"{array[(row, *place)]} in row {first + row} of the {name}s, column {column}",
                     allowed="finite numbers",
                     do="remove or repair that row",

@@ -38,6 +38,7 @@ FLOORS = {
     "job": 6,
     "preview": 6,
     "grammar": 6,
+    "guard": 6,
     "gradcheck": 6,
     "sweep": 7,
     "selftest": 8,
@@ -45,15 +46,15 @@ FLOORS = {
     "selftest/inside": 10,
 }
 # Doors into the program without a floor of their own: `python -m runner`, and the launcher that Hydra finds by itself.
-DOORS = {"__main__": {"cli"}, "plugins": {"cli"}}
+DOORS = {"__main__": {"cli"}, "plugins": {"cli", "core"}}
 # On one floor: the loop writes through the run folder, which knows nothing of it.
 BESIDE = {("train", "store")}
 # Below all that it could see, a part may be bound to less.
 ONLY = {"store": {"core"}, "menu": {"core"}, "plot": {"core"}, "screen": {"core"}}
 # Library -> who may see it.
 SEEN_BY = {
-    "hydra": {"cli", "plugins"},
-    "omegaconf": {"build", "cli", "plugins"},
+    "hydra": {"cli", "grammar", "guard", "plugins"},
+    "omegaconf": {"build", "cli", "guard", "plugins"},
     "matplotlib": {"plot"},
 }
 

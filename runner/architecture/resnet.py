@@ -11,7 +11,7 @@ from runner.architecture.base import Scaling, WithDropout
 from runner.architecture.image import as_images, image
 from runner.architecture.normalization.base import Normalization
 from runner.architecture.normalization.batch import Batch
-from runner.core.check import Below1, Count
+from runner.core.check import Below1, Count, Depth
 from runner.core.errors import ConfigError
 from runner.core.noise import Dropout
 
@@ -43,7 +43,7 @@ class ResNet(WithDropout):
 
     flat: ClassVar[bool] = False
     channels: tuple[Count, ...] = (16, 32)
-    blocks: Count = 1
+    blocks: Depth = 1
     activation: Activation = field(default_factory=ReLU)
     normalization: Normalization = field(default_factory=Batch)
     dropout: Below1 = 0.0

@@ -10,7 +10,7 @@ from runner.architecture.activation.base import Activation
 from runner.architecture.activation.gelu import GELU
 from runner.architecture.base import Scaling, WithDropout
 from runner.architecture.image import as_images, as_rows, image, rows
-from runner.core.check import Below1, Count
+from runner.core.check import Below1, Count, Depth
 from runner.core.errors import ConfigError
 from runner.core.noise import Dropout
 
@@ -51,7 +51,7 @@ class Transformer(WithDropout):
     patch: Count | Literal["row"] = "row"
     heads: Count = 4
     head_width: Count = 8
-    layers: Count = 2
+    layers: Depth = 2
     hidden: Count = 64
     activation: Activation = field(default_factory=GELU)
     dropout: Below1 = 0.0

@@ -49,13 +49,18 @@ class Range:
         return f"{low}, {high}"
 
 
-Rate = Annotated[float, Range(above=0, most=1e30)]  # float32 ends at 3.4e38, and a rule may multiply its rate
-Positive = Annotated[float, Range(above=0)]
-NonNegative = Annotated[float, Range(least=0)]
+LARGE = 1e30  # float32 ends at 3.4e38, and a rule may multiply its numbers
+MANY = 1e15  # float64 tells whole numbers apart up to 9e15, and no memory and no life holds more
+
+Number = Annotated[float, Range(least=-LARGE, most=LARGE)]
+Rate = Annotated[float, Range(above=0, most=LARGE)]
+Positive = Annotated[float, Range(above=0, most=LARGE)]
+NonNegative = Annotated[float, Range(least=0, most=LARGE)]
 Below1 = Annotated[float, Range(least=0, below=1)]
 Unit = Annotated[float, Range(least=0, most=1)]
 Share = Annotated[float, Range(above=0, below=1)]
-Count = Annotated[int, Range(least=1)]
+Count = Annotated[int, Range(least=1, most=MANY)]
+Depth = Annotated[int, Range(least=1, most=1000)]  # of parts that are made one by one, a millisecond each
 Index = Annotated[int, Range(least=0)]
 
 
@@ -229,7 +234,7 @@ def spelled(annotation: Any) -> str:
     """An annotation in words, for messages and for `optrun list`.
 
     >>> spelled(Positive), spelled(Count), spelled(tuple[Below1, Below1])
-    ('a number in (0, inf)', 'a whole number in [1, inf)', '[a number in [0, 1), a number in [0, 1)]')
+    ('a number in (0, 1e+30]', 'a whole number in [1, 1e+15]', '[a number in [0, 1), a number in [0, 1)]')
     """
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

@@ -8,9 +8,13 @@ An error tells what was given, what is allowed and what to do. Only an unexpecte
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
+
+# C0 and C1 without tab and line feed, marks of direction, surrogates without a partner
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class OptrunError(Exception):
@@ -128,6 +132,17 @@ def shown(value: Any) -> str:
             return "{" + ",".join(f"{key}:{shown(item)}" for key, item in value.items()) + "}"
         case _:
             return str(value)
+
+
+def visible(text: str) -> str:
+    r"""The text with control characters as their escapes: a name in a file must not steer the terminal that shows it.
+
+    Line ends and tabs stay; so do letters of every script, but not the marks that turn the direction of writing.
+
+    >>> print(visible("x\x1b[2J\u202e1 é"))
+    x\x1b[2J\u202e1 é
+    """
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def did_you_mean(given: str, known: list[str]) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
+import warnings
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -131,8 +133,11 @@ def npy_header(file: BinaryIO, path: str, length: int) -> NpyHeader:
     try:
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        shape, fortran, dtype = read(file)
-    except (ValueError, KeyError, EOFError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy warns of headers as Python 2 wrote them, and reads them well
+            shape, fortran, dtype = read(file)
+    except (ValueError, KeyError, EOFError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+        # numpy reads a header as Python, tries a tokenizer where that fails, and lets both complain as they like
         raise refused(path, f": {error}", "a file in the npy format, version 1 or 2", do) from None
     if dtype.kind not in NUMBERS + "U":
         raise refused(path, f": an array of type {dtype}", "numbers, or texts for classes", do)

@@ -24,13 +24,13 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from runner.core.check import Choice, Index, Range
+from runner.core.check import MANY, Choice, Index, Range
 from runner.core.errors import ConfigError
 
 Array = np.ndarray[Any, Any]
 BLOCK_BYTES = 1 << 24  # of float64 at a time; a pass over the rows holds about five such arrays
 Part = Annotated[float, Range(least=0, below=1)]
-Examples = Annotated[int, Range(least=2)]  # how many to make up
+Examples = Annotated[int, Range(least=2, most=MANY)]  # how many to make up
 
 
 class Rows(ABC):
@@ -137,6 +137,11 @@ class Dataset(Choice, ABC):
     @abstractmethod
     def split(self, table: Table) -> Split:
         """The rows of the three parts."""
+
+    @property
+    def files(self) -> tuple[str, str]:
+        """The files that hold the inputs and the targets; nothing where they do not come from files of the user's."""
+        return "", ""
 
     def remarks(self, table: Table) -> list[str]:
         """What the user should know of these examples, one sentence each."""

@@ -32,7 +32,7 @@ class Blobs(Divided):
     """
 
     examples: Examples = 1000
-    clouds: Annotated[int, Range(least=2)] = 3
+    clouds: Annotated[int, Range(least=2, most=1e15)] = 3
     features: Count = 2
     spread: Positive = 10.0
     std: Positive = 1.0

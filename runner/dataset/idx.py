@@ -45,6 +45,10 @@ class Idx(Divided):
             object.__setattr__(self, key, absolute(key, getattr(self, key), "an idx"))
         super().__post_init__()
 
+    @property
+    def files(self) -> tuple[str, str]:
+        return self.path, self.target
+
     def load(self) -> Table:
         x = read_idx(self.path, "dataset.path", self.memory_mb)
         y = read_idx(self.target, "dataset.target", self.memory_mb)

@@ -37,7 +37,7 @@ class LeastSquares(Divided):
 
     examples: Examples = 10000
     features: Count = 500
-    condition: Annotated[float, Range(least=1)] = 2.5
+    condition: Annotated[float, Range(least=1, most=1e30)] = 2.5
     noise: NonNegative = 0.0
     data_seed: Index = 0
 

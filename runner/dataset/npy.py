@@ -62,6 +62,10 @@ class Npy(Divided):
             object.__setattr__(self, key, absolute(key, getattr(self, key), "an npy"))
         super().__post_init__()
 
+    @property
+    def files(self) -> tuple[str, str]:
+        return self.path, self.target
+
     def load(self) -> Table:
         with opened(self.path, "dataset.path") as file:
             header = npy_header(file, self.path, os.fstat(file.fileno()).st_size)

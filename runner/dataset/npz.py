@@ -48,6 +48,10 @@ class Npz(Divided):
         object.__setattr__(self, "path", absolute("path", self.path, "an npz"))
         super().__post_init__()
 
+    @property
+    def files(self) -> tuple[str, str]:
+        return self.path, self.path
+
     def load(self) -> Table:
         with opened(self.path, "dataset.path") as file:
             try:

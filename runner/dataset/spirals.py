@@ -32,7 +32,7 @@ class Spirals(Divided):
     """
 
     examples: Examples = 1000
-    arms: Annotated[int, Range(least=2)] = 2
+    arms: Annotated[int, Range(least=2, most=1e15)] = 2
     turns: Positive = 1.5
     noise: NonNegative = 0.02
     data_seed: Index = 0

@@ -6,6 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from runner.core.check import Number
 from runner.init.base import Init
 
 
@@ -29,7 +30,7 @@ class Constant(Init):
     Here: biases start at 0, not at `value`. `duplicate_units` keeps the symmetry with random numbers.
     """
 
-    value: float = 0.1
+    value: Number = 0.1
 
     def fill(self, weight: Tensor, d_in: int, d_out: int, stream: torch.Generator) -> None:
         weight.fill_(self.value)

@@ -6,6 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from runner.core.check import Number
 from runner.core.errors import ConfigError
 from runner.init.base import Init
 
@@ -27,7 +28,7 @@ class Start(Init):
     tensor([[-1.2000,  1.0000]])
     """
 
-    point: tuple[float, ...] = (1.0,)
+    point: tuple[Number, ...] = (1.0,)
 
     def fill(self, weight: Tensor, d_in: int, d_out: int, stream: torch.Generator) -> None:
         if len(self.point) not in (1, weight.numel()):

@@ -29,7 +29,7 @@ class Bowl(Function):
     Source: Grosse, CSC321 lecture 8, "gradient descent" and "ravines"; Sun p. 24.
     """
 
-    condition: Annotated[float, Range(least=1)] = 10.0
+    condition: Annotated[float, Range(least=1, most=1e30)] = 10.0
 
     def at(self, x: Tensor, step: Tensor) -> Tensor:
         x1, x2 = x.unbind(-1)

@@ -5,6 +5,7 @@ from typing import final
 
 from torch import Tensor
 
+from runner.core.check import Number
 from runner.loss.base import Function
 
 
@@ -27,7 +28,7 @@ class Plane(Function):
     Source: Grosse, CSC321 lecture 8, "momentum", terminal velocity.
     """
 
-    slope: tuple[float, float] = (1.0, 0.1)
+    slope: tuple[Number, Number] = (1.0, 0.1)
 
     def at(self, x: Tensor, step: Tensor) -> Tensor:
         return x @ x.new_tensor(self.slope)

@@ -34,7 +34,7 @@ class Reddi(Function):
 
     dimension: ClassVar[int] = 1
 
-    slope: Annotated[float, Range(above=2)] = 3.0
+    slope: Annotated[float, Range(above=2, most=1e30)] = 3.0
 
     def at(self, x: Tensor, step: Tensor) -> Tensor:
         slope = torch.where(step == 0, self.slope, -1.0).to(x.dtype)

@@ -6,7 +6,7 @@ from typing import Annotated, final
 import torch
 from torch import Tensor
 
-from runner.core.check import Count, Positive, Range
+from runner.core.check import Positive, Range
 from runner.loss.base import OfSmoothedClasses
 
 Power = Annotated[float, Range(above=0, most=2)]
@@ -43,7 +43,7 @@ class Sinkhorn(OfSmoothedClasses):
     """
 
     blur: Positive = 1.0
-    iterations: Count = 20
+    iterations: Annotated[int, Range(least=1, most=1000)] = 20  # each is kept in memory for the gradient
     power: Power = 1.0
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:

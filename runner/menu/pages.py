@@ -158,7 +158,7 @@ def arguments(given: Sequence[Argument], entry: Entry, width: int, colour: bool)
 
 
 def spoken(argument: Argument, place: str) -> tuple[str, str]:
-    """`optimizer.eps=1e-08` and `a number in (0, inf)`."""
+    """`optimizer.eps=1e-08` and `a number in (0, 1e+30]`."""
     name = f"{place.replace('/', '.')}.{argument.name}"
     if argument.choice:
         inner = f"{place}/{argument.name}"

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Annotated, ClassVar, final
 
 from torch import Tensor
 
-from runner.core.check import Index, NonNegative
+from runner.core.check import Index, NonNegative, Range
 from runner.core.theta import Layout
 from runner.linalg.vector import add_scaled_, larger
 from runner.optimizer.base import Elementwise, State
@@ -38,7 +38,7 @@ class ASGD(Elementwise):
     memory: ClassVar[tuple[str, ...]] = ("mean",)
 
     lambd: NonNegative = 1e-4
-    alpha: NonNegative = 0.75
+    alpha: Annotated[float, Range(least=0, most=4)] = 0.75  # so that its power of 1e30 * 1e30 * t does not overflow
     t0: Index = 0
 
     def start(self, theta: Tensor, layout: Layout) -> State:

@@ -3,12 +3,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
 
-from runner.core.check import Below1, Count, NonNegative, Positive
+from runner.core.check import Below1, NonNegative, Positive, Range
 from runner.core.theta import Layout
 from runner.linalg.newton_schulz import orthogonalized
 from runner.linalg.vector import add_scaled_
@@ -47,7 +47,7 @@ class Muon(Optimizer):
 
     mu: Below1 = 0.95
     nesterov: bool = True
-    ns_steps: Count = 5
+    ns_steps: Annotated[int, Range(least=1, most=100)] = 5  # in every step; after 20 nothing changes any more
     adjust: Literal["match_rms_adamw", "original"] = "match_rms_adamw"
     weight_decay: NonNegative = 0.1
     betas: tuple[Below1, Below1] = (0.9, 0.999)

@@ -12,7 +12,7 @@ from runner.core.theta import Layout
 from runner.linalg.vector import choose
 from runner.optimizer.base import Elementwise, State
 
-Above1 = Annotated[float, Range(above=1)]
+Above1 = Annotated[float, Range(above=1, most=1e30)]
 
 
 @final

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
@@ -59,6 +60,8 @@ class Torch(Optimizer):
                 raise ConfigError(
                     key, value, allowed="an optimizer that is written for torch", do=around(f"optimizer.{key}")
                 )
+            if not all(math.isfinite(number) for number in numbers_in(value)):
+                raise ConfigError(key, value, allowed="finite numbers", do=f"give {key}=... a finite number")
             if key not in names and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
                 raise ConfigError(
                     key,
@@ -286,6 +289,11 @@ class Trial:
         with suppress(Diverged):
             for t in range(first, last + 1):
                 self.rule.step(self.theta, self.state, self.objective, TRIED, t)
+
+
+def numbers_in(value: Any) -> list[float]:
+    """The floats of an argument: itself, or those of a list."""
+    return [each for each in (value if isinstance(value, list | tuple) else [value]) if isinstance(each, float)]
 
 
 def in_words(error: Exception) -> str:

@@ -203,7 +203,7 @@ def read_json(path: Path) -> dict[str, Any]:
         held = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DiskError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptError(f"{path} is not JSON: {error}") from None
     if not isinstance(held, dict):
         raise CorruptError(f"{path} holds no JSON object")

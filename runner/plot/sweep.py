@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,18 +40,19 @@ from runner.plot.panel import against, heat, parallel, ranking, together
 from runner.plot.panel.base import Group, Job, Sweep, number_in, short
 
 
-def draw(folder: Path) -> list[Path]:
+def draw(folder: Path, refuse_damaged: Callable[[Path], object] = lambda folder: None) -> list[Path]:
     """Draw `sweep.png` and `sweep.svg` from `sweep.json`, `sweep.csv` and the runs' `metrics.csv` of a sweep folder.
 
     With `sweep_importance.csv`, what an axis explains stands at it. A run without a `metrics.csv` (not started, failed
-    early) has no curve. Returns the two paths. Raises `DiskError` if a file cannot be read or written and
-    `CorruptError` if it does not hold what it should; the old pictures are then still there.
+    early) has no curve; what is given as `refuse_damaged` sees the folder of each other first. Returns the two paths.
+    Raises `DiskError` if a file cannot be read or written and `CorruptError` if it does not hold what it should; the
+    old pictures are then still there.
     """
     with look():
-        return save(figure(read(folder)), folder, "sweep")
+        return save(figure(read(folder, refuse_damaged)), folder, "sweep")
 
 
-def read(folder: Path) -> Sweep:
+def read(folder: Path, refuse_damaged: Callable[[Path], object] = lambda folder: None) -> Sweep:
     """The sweep in `folder`."""
     plan, table = read_json(folder / "sweep.json"), folder / "sweep.csv"
     axes = tuple(plan.get("axes", {}))
@@ -70,8 +72,10 @@ def read(folder: Path) -> Sweep:
         values = {axis: literal(row[header.index(axis)]) for axis in axes}
         jobs.append(_job(folder, values, dict(zip(header, row, strict=True))))
     sweep = Sweep(str(plan.get("title", folder.name)), axes, tuple(jobs), _shares(folder))
-    drawn = {job.folder for job in sweep.drawn}
-    return replace(sweep, jobs=tuple(_with_curve(job) if job.folder in drawn else job for job in jobs))
+    with_curve = {job.folder for job in sweep.drawn if (job.folder / "metrics.csv").is_file()}
+    for each in with_curve:
+        refuse_damaged(each)
+    return replace(sweep, jobs=tuple(_with_curve(job) if job.folder in with_curve else job for job in jobs))
 
 
 def _job(folder: Path, values: dict[str, str], row: dict[str, str]) -> Job:
@@ -82,10 +86,7 @@ def _job(folder: Path, values: dict[str, str], row: dict[str, str]) -> Job:
 
 
 def _with_curve(job: Job) -> Job:
-    path = job.folder / "metrics.csv"
-    if not path.is_file():
-        return job
-    columns = read_columns(path, ("epoch", "train_loss", "val_loss"))
+    columns = read_columns(job.folder / "metrics.csv", ("epoch", "train_loss", "val_loss"))
     epochs, losses = measured(columns["epoch"], columns["val_loss"])
     end = lost_at(columns["train_loss"], columns["val_loss"])
     if end is None and job.status == "diverged" and len(columns["epoch"]):

@@ -5,6 +5,7 @@ from typing import final
 
 import numpy as np
 
+from runner.core.check import Number
 from runner.core.errors import ConfigError
 from runner.preprocess.base import CONSTANT, Array, Blocks, Preprocess, Statistics, listed, over, unit
 
@@ -33,8 +34,8 @@ class MinMax(Preprocess):
     Here: one outlier decides the scale of its column; standardize is less sensitive.
     """
 
-    low: float = 0.0
-    high: float = 1.0
+    low: Number = 0.0
+    high: Number = 1.0
     target: bool = True
 
     def __post_init__(self) -> None:

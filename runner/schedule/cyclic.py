@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, final
 
-from runner.core.check import Positive, Range, Unit
+from runner.core.check import Range, Unit
 from runner.schedule.base import Progress, Row, Schedule, Sums
 
+Epochs = Annotated[float, Range(least=1e-6, most=1e30)]  # a step is longer, up to a million of them in an epoch
 Shrink = Annotated[float, Range(above=0, most=1)]
 
 
@@ -39,8 +40,8 @@ class Cyclic(Schedule):
     Here: the momentum stays as it is; torch's class moves it against the rate unless cycle_momentum=False is given.
     """
 
-    up: Positive = 2.0
-    down: Positive | None = None
+    up: Epochs = 2.0
+    down: Epochs | None = None
     low: Unit = 0.25
     per_cycle: Shrink = 1.0
     per_step: Shrink = 1.0

@@ -29,7 +29,7 @@ class MultiStep(Schedule):
     Here: a rate that is dropped early makes the loss drop at once and may cost more later (Grosse, lecture 8).
     """
 
-    divide_by: Annotated[float, Range(above=1)] = 10.0
+    divide_by: Annotated[float, Range(above=1, most=1e30)] = 10.0
     milestones: tuple[Count, ...] = (15, 25)
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ class Staircase(Schedule):
     geometric series, so all steps together cover a finite distance.
     """
 
-    divide_by: Annotated[float, Range(above=1)] = 10.0
+    divide_by: Annotated[float, Range(above=1, most=1e30)] = 10.0
     every: Count = 10
 
     def factor(self, at: Progress, rows: Sequence[Row]) -> float:

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runner.core.errors import visible
 from runner.screen.base import Header, Row, Screen, conclusion, forget, percent
 
 EPOCHS = 8  # rows of the table
@@ -38,18 +39,18 @@ class Terminal(Screen):
         self._share = 0.0
 
     def say(self, text: str) -> None:
-        self.console.print(Text(text))
+        self.console.print(Text(visible(text)))
 
     def notice(self, text: str) -> None:
-        self.console.print(Text(f"note: {text}", style="yellow"))
+        self.console.print(Text(visible(f"note: {text}"), style="yellow"))
 
     @contextmanager
     def training(self, header: Header) -> Iterator[None]:
         self._header, self._best, self._share = header, None, 0.0
         self._rows.clear()
         self._begun = time.monotonic()
-        self.console.print(Text(header.line, style="bold"))
-        self.console.print(Text(header.rule, style="dim"))
+        self.console.print(Text(visible(header.line), style="bold"))
+        self.console.print(Text(visible(header.rule), style="dim"))
         for remark in header.remarks:
             self.notice(remark)
         if header.done:
@@ -121,7 +122,7 @@ class Terminal(Screen):
         for label, text in conclusion(path, summary):
             style = "red" if "MISSED" in text else styles.get(label, "")
             self.console.print(
-                Text.assemble((f"{label:<11} ", "bold " + style), (text, style if label != "files" else ""))
+                Text.assemble((f"{label:<11} ", "bold " + style), (visible(text), style if label != "files" else ""))
             )
 
     @contextmanager
@@ -140,14 +141,14 @@ class Terminal(Screen):
             line = Table.grid(padding=(0, 2, 0, 0))
             line.add_column(width=BAR)
             line.add_column(no_wrap=True, overflow="ellipsis")
-            line.add_row(ProgressBar(total=total, completed=done, width=BAR), f"{done}/{total}  {text}")
+            line.add_row(ProgressBar(total=total, completed=done, width=BAR), Text(visible(f"{done}/{total}  {text}")))
             self._show(Group(line))
 
     def table(self, header: list[str], cells: list[list[str]], caption: str) -> None:
-        table = Table(caption=caption, caption_justify="left")
+        table = Table(caption=Text(caption), caption_justify="left")
         for name in header:
-            table.add_column(name, justify="right", overflow="fold")
+            table.add_column(Text(visible(name)), justify="right", overflow="fold")
         for row in cells:
-            style = "" if "completed" in row else "red"
-            table.add_row(*row, style=style or ("bold green" if row[0] == "1" else ""))
+            style = "red" if "completed" not in row else "bold green" if row[0] == "1" else ""
+            table.add_row(*(Text(visible(cell)) for cell in row), style=style)
         self.console.print(table)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, final
 
+from runner.core.errors import visible
 from runner.screen.base import LISTED, Header, Row, Screen, conclusion, forget, percent
 
 SHOWN = 30  # lines for the epochs of one run
@@ -25,7 +26,7 @@ class Plain(Screen):
     def say(self, text: str = "") -> None:
         """Print a line; once the reader is gone or its disk is full, print nothing more."""
         try:
-            print(text, file=self.out, flush=True)
+            print(visible(text), file=self.out, flush=True)
         except OSError:
             forget(self.out)
         except UnicodeEncodeError:

@@ -7,6 +7,7 @@ was promised. An area finds out by its trials alone, never by asking the program
     base      an area and its trials
     program   the program in a process of its own, and what it left compared bit by bit
     nursery   many such processes from one that has imported everything
+    forked    the same without a fault or a counter in them: the program as it is, thousands of times
     inside/   programs that are optrun with a fault in it
     launch    all areas, several at a time
     report    the table, on the screen and in README.md

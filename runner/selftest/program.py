@@ -146,7 +146,7 @@ def remains(folder: Path) -> dict[str, Any]:
         raise NotHeld(f"no checkpoint in {folder}")
     content = found[0]["content"]
     summary = json.loads((folder / "summary.json").read_text())
-    del summary["train_s"]
+    del summary["train_s"], summary["sha256"]
     return {
         "metrics.csv": (folder / "metrics.csv").read_bytes(),
         "summary.json": summary,

@@ -5,7 +5,7 @@
     metrics.csv     one line per epoch, full-precision floats; byte-identical for equal runs
     preprocess.npz  what the preprocessing learned of the training part
     timing.csv      seconds and throughput, which never repeat, kept apart
-    summary.json    status, best epoch, last epoch, test result
+    summary.json    status, best epoch, last epoch, test result, and the hash of all that
     checkpoint/     the two newest commits
     curves.png/svg  derived from metrics.csv, drawn anew by `optrun plot`
 
@@ -32,7 +32,7 @@ from typing import Any
 
 from runner.core.errors import CorruptError, DiskError
 
-FORMAT = 1  # of the run folder; a reader refuses a later one
+FORMAT = 2  # of the run folder; a reader refuses a later one. In 1, summary.json had no hash of itself
 THREADS = 16  # that wait for the disk at once: one that takes 1 ms for an fsync takes about as long for sixteen
 
 
@@ -57,6 +57,12 @@ def write_whole(path: Path, data: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def refuse_missing(path: Path) -> None:
+    """`CorruptError` where a file is gone that was written together with the folder which it belongs to."""
+    if not path.exists() and path.parent.is_dir():
+        raise CorruptError(f"{path} is missing; it was there when the folder was made")
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
@@ -108,11 +114,11 @@ def as_json(content: dict[str, Any]) -> bytes:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The dictionary in a JSON file; `CorruptError` where there is none."""
-    with disk(path, "read"):
-        text = path.read_bytes()
     try:
-        content = json.loads(text)
-    except ValueError as error:
+        with disk(path, "read"):
+            refuse_missing(path)
+            content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise CorruptError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise CorruptError(f"{path} does not hold a JSON object")

@@ -15,15 +15,16 @@ from typing import Any
 
 from runner.core.errors import ConfigError, CorruptError, DiskError, LockedError
 from runner.store import checkpoint
-from runner.store.base import FORMAT, as_json, disk, read_json, synced, write_all, write_json, write_new
+from runner.store.base import FORMAT, as_json, disk, read_json, refuse_missing, synced, write_all, write_json, write_new
 from runner.store.lock import in_use, in_use_by, locked
 
 Row = dict[str, float]
 
-FILES = ("config.yaml", "manifest.json", "metrics.csv", "timing.csv", "summary.json")  # of every run, always
 WHOLE = ("epoch", "step", "examples", "forward", "backward", "hvp")  # the columns of metrics.csv that are counts
 TIMING = ("epoch", "time_s", "epoch_s", "examples_per_s")
 STATUSES = ("running", "completed", "diverged", "interrupted", "failed")
+ENDED = ("completed", "diverged")  # and never changes again
+SEALED_SINCE = 2  # the format from which on summary.json has a hash
 LEAST_S = 1.0  # between two commits that nobody asked for
 STAGED = ".claim.*.tmp"  # a run folder in the making
 ABANDONED_S = 60.0  # a claim takes milliseconds; between making its folder and locking it, microseconds
@@ -48,7 +49,11 @@ class RunFolder:
         self._lock = lock
         self._run = read_manifest(path)["sha256"]  # every commit names the run that it belongs to
         self._metrics = Lines(path / "metrics.csv")
-        self._timing = Lines(path / "timing.csv")
+        try:
+            self._timing = Lines(path / "timing.csv")
+        except BaseException:
+            self._metrics.close()
+            raise
         self._number = 0
         self._elapsed_before = 0.0
         self._started = self._committed = time.monotonic()
@@ -77,11 +82,12 @@ class RunFolder:
                 (staging / "checkpoint").mkdir(parents=True)
                 lock = locked(staging)
                 config_sha256 = hashlib.sha256(config.encode()).hexdigest()
-                about = {"format": FORMAT, "config_sha256": config_sha256, "columns": list(columns)}
+                fixed: dict[str, Any] = {"format": FORMAT, "config_sha256": config_sha256, "columns": list(columns)}
+                about = sealed(fixed | manifest)
                 first = {
                     "config.yaml": config.encode(),
-                    "manifest.json": as_json(sealed(about | manifest)),
-                    "summary.json": as_json({"status": "running"}),
+                    "manifest.json": as_json(about),
+                    "summary.json": as_json(sealed({"status": "running"}, of=about["sha256"])),
                     "metrics.csv": (",".join(columns) + "\n").encode(),
                     "timing.csv": (",".join(TIMING) + "\n").encode(),
                     **(files or {}),
@@ -109,6 +115,7 @@ class RunFolder:
         """
         path = whole(path)
         columns = read_manifest(path)["columns"]
+        refuse_links(path)
         lock = locked(path)
         try:
             folder = cls(path, lock, columns)
@@ -135,9 +142,7 @@ class RunFolder:
                 lines.cut(len(header), hashlib.sha256(header).hexdigest())
         else:
             content, file, self.notices = found
-            kept = content["folder"]
-            if kept["run"] != self._run:
-                raise CorruptError(f"{file} belongs to another run")
+            kept = _committed(content, file, self._run)
             self._number = int(file.stem)
             self._elapsed_before = kept["elapsed_s"]
             self._metrics.cut(*kept["metrics"])
@@ -190,9 +195,11 @@ class RunFolder:
             synced(self._metrics.path, self._timing.path)
 
     def conclude(self, summary: dict[str, Any]) -> None:
-        """Replace summary.json."""
+        """Replace summary.json; that of a run which has ended vouches for metrics.csv too."""
         self._refuse_replaced()
-        write_json(self.path / "summary.json", summary)
+        if summary["status"] in ENDED:
+            summary = summary | {"metrics_sha256": self._metrics.sha256}
+        write_json(self.path / "summary.json", sealed(summary, of=self._run))
 
     def _refuse_replaced(self) -> None:
         """Refuse to write into a folder that somebody else has made at the same path in the meantime."""
@@ -209,12 +216,21 @@ class RunFolder:
         os.close(self._lock)
 
 
+def _committed(content: dict[str, Any], file: Path, run: str) -> dict[str, Any]:
+    """What a commit says of the folder; `CorruptError` where it is a commit of another run."""
+    kept: dict[str, Any] = content["folder"]
+    if kept["run"] != run:
+        raise CorruptError(f"{file} belongs to another run")
+    return kept
+
+
 class Lines:
     """A file that is only appended to, with the SHA-256 of everything in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with disk(path, "open"):
+            refuse_missing(path)
             self._file = open(path, "r+b", buffering=0)  # noqa: SIM115 - closed by close()
             data = self._file.readall()
         self._hash = hashlib.sha256(data)
@@ -256,6 +272,7 @@ def spelled(value: float) -> str:
 def read_rows(path: Path) -> list[Row]:
     """The rows of a metrics.csv; `CorruptError` for a line that does not fit its header."""
     with disk(path, "read"):
+        refuse_missing(path)
         header, *lines = path.read_text(encoding="ascii", errors="replace").splitlines() or [""]
     columns = header.split(",")
     rows = []
@@ -282,8 +299,23 @@ def whole(path: Path) -> Path:
         raise DiskError(f"cannot find {path}: {os.strerror(errno.ELOOP)}") from None
 
 
+def refuse_links(path: Path) -> None:
+    """Refuse a run folder in which what is written to is a link: it may lead anywhere."""
+    for name in ("metrics.csv", "timing.csv", "checkpoint"):
+        if (path / name).is_symlink():
+            raise CorruptError(f"{path / name} is a link: a run writes into its own folder alone")
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a folder held a run before one of the two files was lost that make it one."""
+    return (path / ".lock").is_file() and (path / "metrics.csv").is_file()
+
+
 def refuse_taken(path: Path) -> None:
     """Refuse a path where a new run folder cannot appear."""
+    if path == Path.cwd():
+        do = "give hydra.run.dir=NAME, or leave it out"
+        raise ConfigError("hydra.run.dir", path, allowed="a new folder; this is the one you are in", do=do)
     with disk(path, "make the run folder"):
         # In this order: a run that appears in between is seen as a run.
         taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
@@ -321,33 +353,32 @@ def clear_abandoned(parent: Path, after_s: float = ABANDONED_S) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def sealed(content: dict[str, Any]) -> dict[str, Any]:
-    """A dictionary for a JSON file, with the hash of itself."""
-    return content | {"sha256": _seal(content)}
+def sealed(content: dict[str, Any], of: str = "") -> dict[str, Any]:
+    """A dictionary for a JSON file, with the hash of itself as its last key; `of`: the run that alone may have it."""
+    return content | {"sha256": _seal(content, of)}
 
 
-def unsealed(content: dict[str, Any]) -> bool:
-    """Whether a sealed dictionary is as it was written."""
-    return content.get("sha256") == _seal(content)
+def unsealed(content: dict[str, Any], of: str = "") -> bool:
+    """Whether a sealed dictionary is as it was written, for this run."""
+    return content.get("sha256") == _seal(content, of)
 
 
-def _seal(manifest: dict[str, Any]) -> str:
-    rest = {key: value for key, value in manifest.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+def _seal(content: dict[str, Any], of: str) -> str:
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256((of + json.dumps(rest, sort_keys=True)).encode()).hexdigest()
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a run folder; refuses folders without a run, of a later format, or with a changed manifest."""
-    lost = [name for name in FILES if not (path / name).is_file()]
-    if lost and len(lost) < len(FILES):
-        raise CorruptError(f"{path} has lost {', '.join(lost)}; without it the run can neither be read nor resumed")
-    if lost:
+    if not is_run(path) and not is_damaged(path):
         raise ConfigError(
             "",
             path,
             allowed="the folder of a run or of a sweep",
             do="name a folder that optrun made, as in outputs/...",
         )
+    for name in ("manifest.json", "config.yaml"):
+        refuse_missing(path / name)
     manifest = read_json(path / "manifest.json")
     if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
         raise CorruptError(f"{path} has format {manifest.get('format')}; this optrun reads formats up to {FORMAT}")
@@ -369,11 +400,41 @@ def read_config(path: Path) -> str:
 
 
 def read_status(path: Path) -> dict[str, Any]:
-    """The summary of a run; a run that says `running` without a live process was killed, which is `interrupted`."""
-    summary = read_json(path / "summary.json")
+    """The summary of a run; a run that says `running` without a live process was killed, which is `interrupted`.
+
+    Raises `CorruptError` where it is not what was written for this run.
+    """
+    manifest, summary = read_manifest(path), read_json(path / "summary.json")
     status, verdict = summary.get("status"), summary.get("verdict", "")
-    if status not in STATUSES or not isinstance(verdict, str) or (status != "running" and not verdict):
+    unknown = status not in STATUSES or not isinstance(verdict, str) or (status != "running" and not verdict)
+    if unknown or not (unsealed(summary, of=manifest["sha256"]) or is_bare(summary, manifest)):
         raise CorruptError(f"{path / 'summary.json'} was changed or damaged since it was written")
     if status == "running" and not in_use(path):
         summary |= {"status": "interrupted", "verdict": "the process was killed"}
     return summary
+
+
+def is_bare(summary: dict[str, Any], manifest: dict[str, Any]) -> bool:
+    """Whether a summary is from a time when it had no hash."""
+    return manifest["format"] < SEALED_SINCE and "sha256" not in summary
+
+
+def verified(path: Path) -> list[str]:
+    """`CorruptError` where metrics.csv, the summary or the manifest is not what was written for this run.
+
+    Returns a notice for what nothing vouches for: rows behind the last commit of a run that has not ended.
+    """
+    manifest, summary, metrics = read_manifest(path), read_status(path), path / "metrics.csv"
+    with disk(metrics, "read"):
+        refuse_missing(metrics)
+        data = metrics.read_bytes()
+    header = (",".join(manifest["columns"]) + "\n").encode()
+    length, sha256 = len(header), hashlib.sha256(header).hexdigest()
+    if "metrics_sha256" in summary:
+        length, sha256 = len(data), summary["metrics_sha256"]
+    elif (found := checkpoint.newest(path / "checkpoint")) is not None:
+        length, sha256 = _committed(*found[:2], manifest["sha256"])["metrics"]
+    if sha256 != hashlib.sha256(data[:length]).hexdigest():
+        raise CorruptError(f"{metrics} does not hold what was committed; it was changed or damaged since")
+    behind = data[length:].count(b"\n")
+    return [f"nothing vouches for the last {behind} rows of {metrics}: no commit has them yet"] if behind else []

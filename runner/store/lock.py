@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-from runner.core.errors import LockedError
+from runner.core.errors import CorruptError, LockedError
 from runner.store.base import disk
 
 PATIENCE_S = 5.0  # with those who only ask, one of whom may be stopped while it does
@@ -21,8 +21,10 @@ RETRY_S = 0.001
 def locked(path: Path) -> int:
     """The descriptor of the folder's lock file, locked; the system frees it when the process ends, however it ends."""
     file = path / ".lock"
+    if file.is_symlink():
+        raise CorruptError(f"{file} is a link: whatever it leads to would be emptied")
     with disk(file, "lock"):
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             deadline = time.monotonic() + PATIENCE_S
             while not lock_taken(descriptor, fcntl.LOCK_EX):

@@ -30,10 +30,9 @@ from typing import Any
 from runner.core.errors import CorruptError, OptrunError
 from runner.core.seeds import is_seed
 from runner.store.base import disk, read_json, write_json, write_whole
-from runner.store.folder import is_run, read_status, sealed, unsealed
+from runner.store.folder import ENDED, is_run, read_status, sealed, unsealed
 
 FORMAT = 2  # 1 had the whole configuration in the line of every job; no release wrote it
-ENDED = ("completed", "diverged")  # and never changes again
 SEAL = ".sweep.csv.json"
 
 
@@ -142,7 +141,21 @@ def read_jobs(path: Path) -> tuple[list[Job], dict[str, Any]]:
         places = zip(values.items(), each["config"] or [None] * len(values), strict=True)
         config = {key: held[at] for (key, held), at in places if at is not None}
         jobs.append(Job(each["job"], each["dir"], tuple(each["overrides"]), config))
+        if leads_out(each["dir"]):
+            raise CorruptError(
+                f"{path / 'sweep.json'}: the folder {each['dir']!r} of job {each['job']} is not within it"
+            )
     return jobs, content
+
+
+def leads_out(folder: str) -> bool:
+    """Whether the folder of a job is not within that of its sweep.
+
+    >>> leads_out("7"), leads_out("adam/0.1"), leads_out("../other"), leads_out("/tmp"), leads_out(".")
+    (False, False, True, True, True)
+    """
+    parts = Path(folder).parts
+    return not parts or ".." in parts or Path(folder).is_absolute()
 
 
 def is_sweep(path: Path) -> bool:

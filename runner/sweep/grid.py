@@ -10,7 +10,7 @@ from runner import build
 from runner.core.check import Choice
 from runner.core.errors import ConfigError
 from runner.run import Run
-from runner.sweep.base import Job
+from runner.sweep.base import Job, leads_out
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -89,9 +89,12 @@ class Grid:
 
 
 def refuse_shared_folders(jobs: Iterable[Job]) -> None:
-    """Refuse a sweep in which two jobs would have one folder."""
+    """Refuse a sweep in which two jobs would have one folder, or one that is not within that of the sweep."""
     taken: dict[str, Job] = {}
     for job in jobs:
+        if leads_out(job.folder):
+            do = "leave it out; hydra.sweep.dir=... says where the sweep is"
+            raise ConfigError("hydra.sweep.subdir", job.folder, allowed="a folder within that of the sweep", do=do)
         if (other := taken.setdefault(job.folder, job)) is not job:
             raise ConfigError(
                 "hydra.sweep.subdir",

@@ -16,15 +16,14 @@ from typing import Any
 import torch
 
 from runner import build
-from runner.core.errors import ConfigError, ExpectationMissed
+from runner.core.errors import ConfigError, CorruptError, ExpectationMissed
 from runner.run import Run
 from runner.screen.base import Screen, shortest
 from runner.store.base import disk
-from runner.store.folder import clear_abandoned, is_run, read_status, whole
+from runner.store.folder import ENDED, clear_abandoned, is_run, read_status, verified, whole
 from runner.store.lock import locked
 from runner.sweep import engine
 from runner.sweep.base import (
-    ENDED,
     Job,
     Row,
     axes,
@@ -214,7 +213,11 @@ class Sweep:
         """What there is to do, and what cannot begin; the jobs that have ended already become their rows."""
         tasks, refused, choices = [], [], Choices()
         for each in self.jobs:
-            row = self.known(each)
+            try:
+                row = self.known(each)
+            except CorruptError as damage:  # of this run alone
+                refused.append(failed(each, "failed", damage))
+                continue
             if row is not None and row.status in ENDED:
                 self.rows.append(row)
                 self.progress.before(row)
@@ -279,7 +282,7 @@ class Sweep:
     def drawn(self) -> list[Path]:
         from runner.plot import sweep
 
-        return sweep.draw(self.path)
+        return sweep.draw(self.path, verified)
 
     def exit_code(self, order: list[Row]) -> int:
         """That of the gate, judged on the best run; else of the first job that failed; 3 where no run completed."""

@@ -138,7 +138,7 @@ def test_without_dropout_there_is_no_layer_for_it() -> None:
         (
             {"hidden": [0]},
             "hidden=[0] is refused\n"
-            "  allowed: a list of values, each a whole number in [1, inf)\n"
+            "  allowed: a list of values, each a whole number in [1, 1e+15]\n"
             "  do this: give hidden=... a value in that range; the default is [128,128]",
         ),
         (

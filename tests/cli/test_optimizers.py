@@ -46,7 +46,7 @@ def test_the_rule_inside_another_is_chosen_by_its_place_and_brings_its_learning_
 def test_an_argument_of_the_rule_inside_is_checked_under_its_place(call: Call) -> None:
     assert call("optimizer=sam", "optimizer.inner=adam", "optimizer.inner.eps=-1").err == (
         "optrun: optimizer.inner.eps=-1 is refused\n"
-        "  allowed: a number in (0, inf)\n"
+        "  allowed: a number in (0, 1e+30]\n"
         "  do this: give optimizer.inner.eps=... a value in that range; the default is 1e-08\n"
     )
 

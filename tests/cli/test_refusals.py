@@ -15,8 +15,11 @@ KEYS = (
 )
 OPTIMIZERS = ", ".join(next(room for room in menu.rooms() if room.name == "optimizer").names)
 ABOVE_0 = "a number in (0, 1e+30]"
-FROM_1 = "a whole number in [1, inf)"
+FROM_1 = "a whole number in [1, 1e+15]"
 IN_RANGE = "a value in that range"
+A_NAME = "the name of a choice"
+WRITTEN = "key=value, with a number, a word, 'a text', [a,list] or {a:mapping} as the value"
+QUOTED = "put a text with other characters into quotes of its own: \"key='any text'\""
 
 REFUSED = {
     "lr=nan": ("lr=nan", ABOVE_0, "give lr=... a finite number; the default is 0.001"),
@@ -41,7 +44,31 @@ REFUSED = {
     "batch_size=0": ("batch_size=0", f"{FROM_1} or all", "give batch_size=... one of these"),
     "seed=-1": ("seed=-1", "a whole number in [0, inf)", f"give seed=... {IN_RANGE}"),
     "seed=1e3": ("seed=1000.0", "a whole number in [0, inf)", "give seed=... a whole number"),
-    "threads=0": ("threads=0", f"{FROM_1} or auto", "give threads=... one of these"),
+    "threads=0": ("threads=0", "a whole number in [1, 1024] or auto", "give threads=... one of these"),
+    "threads=100000000000": (
+        "threads=100000000000",
+        "a whole number in [1, 1024] or auto",
+        "give threads=... one of these",
+    ),
+    "epochs=99999999999999999999": ("epochs=99999999999999999999", FROM_1, f"give epochs=... {IN_RANGE}"),
+    "plugins=3": ("plugins=3", "a list of values, each a text", "give plugins=... a list in square brackets"),
+    "expect=null": ("expect=null", "named values, each a number", "give expect=... a mapping {name: value}"),
+    "expect=0": ("expect=0", "named values, each a number", "give expect=... a mapping {name: value}"),
+    "optimizer=3": ("optimizer=3", A_NAME, "choose one from `optrun list optimizer`"),
+    "optimizer=null": ("optimizer=null", A_NAME, "choose one from `optrun list optimizer`"),
+    "optimizer=[1]": ("optimizer=[1]", A_NAME, "choose one from `optrun list optimizer`"),
+    "architecture/activation=true": (
+        "architecture/activation=true",
+        A_NAME,
+        "choose one from `optrun list architecture/activation`",
+    ),
+    "hydra=null": ("hydra=null", A_NAME, "see Hydra's documentation"),
+    "lr='": ("lr='", WRITTEN, QUOTED),
+    "lr=1=2": ("lr=1=2", WRITTEN, QUOTED),
+    "=3": ("3", WRITTEN, QUOTED),
+    f"lr={'9' * 5000}": (f"lr={'9' * 60}", WRITTEN, QUOTED),
+    f"lr={'[' * 3000}": (f"lr={'[' * 60}", WRITTEN, QUOTED),
+    "lr=\x1b[31m": (r"lr=\x1b[31m", WRITTEN, QUOTED),
     "precision=float16": (
         "precision=float16",
         "float32 | float64",
@@ -203,3 +230,106 @@ def test_an_integer_beta_is_a_number(call: Call) -> None:
 
 def test_an_unknown_config_dir_is_refused(call: Call) -> None:
     assert call("--config-dir", "nowhere", "optimizer=mine").err.startswith("optrun: --config-dir=nowhere is refused")
+
+
+GRIDS = {
+    "lr=glob(*)": ("lr=glob(*)", "one value at least", "give lr=A,B or leave it out"),
+    "seed=range(1000000000)": (
+        "seed=range(1000000000)",
+        "a sweep of at most 1,000,000 runs",
+        "give fewer values; a sweep can be extended with --extend",
+    ),
+    "lr=range(0,1,0)": ("lr=range(0,1,0)", "a list of values", "give lr=A,B (range() arg 3 must not be zero)"),
+    "optimizer=adam,3": ("optimizer=adam,3", A_NAME, "choose one from `optrun list optimizer`"),
+}
+
+
+@pytest.mark.parametrize("axis", GRIDS)
+def test_an_axis_that_makes_no_grid_is_refused(axis: str, call: Call, tmp_path: Path) -> None:
+    given, allowed, do = GRIDS[axis]
+    answer = call("-m", axis)
+    assert answer.err == f"optrun: {given} is refused\n  allowed: {allowed}\n  do this: {do}\n"
+    assert (answer.code, answer.out) == (2, "")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_an_axis_that_is_named_twice_is_refused(call: Call) -> None:
+    answer = call("-m", "lr=1,2", "lr=3,4")
+    text = "optrun: lr=3,4 is refused\n  allowed: every axis once\n  do this: give all values at once: lr=A,B\n"
+    assert (answer.code, answer.err) == (2, text)
+
+
+def test_the_folder_one_is_in_does_not_become_a_run_folder(call: Call, tmp_path: Path) -> None:
+    answer = call("hydra.run.dir=.")
+    assert answer.err == (
+        f"optrun: hydra.run.dir={tmp_path} is refused\n"
+        "  allowed: a new folder; this is the one you are in\n"
+        "  do this: give hydra.run.dir=NAME, or leave it out\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_choice_within_a_choice_is_refused_by_its_own_key(call: Call) -> None:
+    assert call("schedule=warmup", "schedule.then=cosin").err.startswith("optrun: schedule.then=cosin is refused")
+
+
+def test_an_argument_of_a_torch_optimizer_must_be_finite(call: Call) -> None:
+    answer = call("optimizer=torch", "optimizer._target_=torch.optim.SGD", "+optimizer.momentum=nan")
+    assert answer.err == (
+        "optrun: optimizer.momentum=nan is refused\n"
+        "  allowed: finite numbers\n"
+        "  do this: give optimizer.momentum=... a finite number\n"
+    )
+
+
+FOREIGN = {
+    "callbacks": "hydra: {callbacks: {x: {_target_: canary.Canary}}}",
+    "a handler's factory": "hydra: {hydra_logging: {version: 1, handlers: {x: {'()': canary.Canary}}}}",
+    "a handler's class": "hydra: {job_logging: {version: 1, handlers: {x: {class: canary.Canary}}}}",
+    "a handler's argument": "hydra: {hydra_logging: {version: 1, handlers: {x: {stream: 'ext://canary.Canary'}}}}",
+    "a launcher": "hydra: {launcher: {_target_: canary.Canary}}",
+    "a sweeper": "hydra: {sweeper: {_target_: canary.Canary}}",
+}
+
+
+@pytest.mark.parametrize("way", [(), ("-m",), ("--cfg", "hydra")])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_stranger_s_yaml_cannot_have_hydra_call_anything(
+    name: str, way: tuple[str, ...], call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "canary.py").write_text("open('executed', 'w')\nclass Canary: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "conf" / "theirs").mkdir(parents=True)
+    (tmp_path / "conf" / "theirs" / "nice.yaml").write_text(f"# @package _global_\n{FOREIGN[name]}\n")
+    answer = call(*way, "--config-dir", "conf", "+theirs=nice", "epochs=1")
+    assert answer.code == 2
+    assert "canary.Canary is refused\n  allowed: what comes with Hydra" in answer.err
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_name_cannot_steer_the_terminal(call: Call, tmp_path: Path) -> None:
+    rows = "\n".join(f"{n},{n % 2}" for n in range(20))
+    (tmp_path / "data.csv").write_text(f"width\x1b[2J\x9b31m\u202e,kind\n{rows}\nx,1\n", encoding="utf-8")
+    answer = call("dataset=csv", "dataset.path=data.csv")
+    assert answer.code == 2
+    assert r"column width\x1b[2J\x9b31m\u202e: 'x'" in answer.err
+    assert answer.err.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("text", ["seed: !!python/object/apply:os.getcwd []", "seed: ${eval:1+}", "seed: [1"])
+def test_a_yaml_that_is_none_is_refused(text: str, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "theirs").mkdir(parents=True)
+    (tmp_path / "conf" / "theirs" / "nice.yaml").write_text(f"# @package _global_\n{text}\n")
+    for way in ([], ["-m"]):
+        answer = call(*way, "--config-dir", "conf", "+theirs=nice")
+        assert (answer.code, answer.err.count("Traceback")) == (2, 0)
+
+
+def test_the_runs_of_a_sweep_stay_in_its_folder(call: Call, tmp_path: Path) -> None:
+    answer = call("-m", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep", "hydra.sweep.subdir='../x${seed}'")
+    assert answer.err == (
+        "optrun: hydra.sweep.subdir=../x0 is refused\n"
+        "  allowed: a folder within that of the sweep\n"
+        "  do this: leave it out; hydra.sweep.dir=... says where the sweep is\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == []

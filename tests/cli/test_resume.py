@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +25,7 @@ from runner.selftest.program import commits, differing, remains, temporary
 from runner.store import checkpoint, folder
 from runner.store.folder import RunFolder, read_status
 from tests.cli.conftest import REPOSITORY, Answer, Call
+from tests.store.earlier import unsealed_by_an_earlier_version
 
 ARGUMENTS = ("epochs=6", "architecture.hidden=[8]", "architecture.dropout=0.2", "stop=epochs")
 
@@ -217,6 +220,45 @@ def test_a_damaged_file_is_named_and_nothing_is_trained(name: str, call: Call, c
     assert after == before
 
 
+@pytest.mark.parametrize("name", ["metrics.csv", "timing.csv", "summary.json", "preprocess.npz", "config.yaml"])
+def test_a_file_that_is_gone_is_named_and_nothing_is_trained(name: str, call: Call, cut: Cut) -> None:
+    path = cut()
+    (path / name).unlink()
+    answer = call("resume", "run")
+    assert answer.code == 6
+    assert f"{name} is missing" in answer.err
+    assert not (path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "metrics.csv", "summary.json"])
+def test_no_picture_is_drawn_from_a_file_that_was_damaged(name: str, call: Call, whole: Path) -> None:
+    before = everything(whole)
+    flip(whole / name, place=-9)
+    answer = call("plot", "whole")
+    assert (answer.code, answer.out) == (6, "")
+    assert f"{whole / name} " in answer.err or name in answer.err
+    assert everything(whole) == before | {name: (whole / name).read_bytes()}
+
+
+def test_of_a_run_that_was_cut_off_what_no_commit_has_is_drawn_with_a_notice(call: Call, cut: Cut) -> None:
+    path = cut()
+    with open(path / "metrics.csv", "a") as file:
+        file.write((path / "metrics.csv").read_text().splitlines()[-1].replace("3,", "4,", 1) + "\n")
+    answer = call("plot", "run")
+    notice = "note: nothing vouches for the last 1 rows of run/metrics.csv: no commit has them yet\n"
+    assert (answer.code, answer.out) == (0, notice + "run/curves.png\nrun/curves.svg\n")
+
+
+def test_a_run_of_an_earlier_version_is_taken_up_with_a_notice_that_its_summary_has_no_hash(
+    call: Call, whole: Path
+) -> None:
+    unsealed_by_an_earlier_version(whole)
+    answer = call("resume", "whole")
+    notice = "note: whole/summary.json was written before it had a hash: damage to it would not be seen\n"
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith(notice)
+
+
 def test_when_both_commits_are_damaged_both_are_named(call: Call, cut: Cut) -> None:
     path = cut()
     older, newer = (path / "checkpoint" / name for name in commits(path))
@@ -405,3 +447,30 @@ def test_statistics_that_are_missing_damaged_or_other_ones_are_noticed(
     change(path / "preprocess.npz")
     answer = call("resume", "run")
     assert (answer.code, answer.err) == (6, f"optrun: run/preprocess.npz {said}\n")
+
+
+def test_statistics_that_unpack_to_more_than_they_can_be_are_damage(call: Call, cut: Cut) -> None:
+    path = cut()
+    with zipfile.ZipFile(path / "preprocess.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mean.npy", bytes(50_000_000))
+    answer = call("resume", "run")
+    assert answer.code == 6
+    assert answer.err.startswith("optrun: run/preprocess.npz is damaged: it unpacks to more than")
+
+
+def test_a_config_that_is_no_yaml_is_refused_though_its_hashes_fit(call: Call, cut: Cut) -> None:
+    path = cut()
+    config = (path / "config.yaml").read_text() + "x: !!python/object/apply:os.getcwd []\n"
+    (path / "config.yaml").write_text(config)
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["sha256"]
+    manifest = folder.sealed(manifest | {"config_sha256": hashlib.sha256(config.encode()).hexdigest()})
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    summary = folder.sealed({"status": "running"}, of=manifest["sha256"])
+    (path / "summary.json").write_text(json.dumps(summary))
+    shutil.rmtree(path / "checkpoint")
+    (path / "checkpoint").mkdir()
+    answer = call("resume", "run")
+    assert answer.code == 2
+    assert "could not determine a constructor for the tag" in answer.err
+    assert "  allowed: plain values, as optrun writes them\n" in answer.err

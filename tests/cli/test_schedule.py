@@ -101,10 +101,10 @@ def test_many_steps_are_drawn_from_some_of_them(call: Call) -> None:
 REFUSED = {
     "steps=0": (
         "steps=0",
-        "a whole number in [1, inf)",
+        "a whole number in [1, 1e+15]",
         "give steps=... a value in that range; the default is 100",
     ),
-    "steps=two": ("steps=two", "a whole number in [1, inf)", "give steps=... a whole number; the default is 100"),
+    "steps=two": ("steps=two", "a whole number in [1, 1e+15]", "give steps=... a whole number; the default is 100"),
     "epochs=100001": (
         "steps=100",
         "epochs * steps up to 10,000,000; these are 10,000,100",

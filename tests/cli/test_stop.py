@@ -172,7 +172,7 @@ REFUSED = {
     ),
     "stop=seconds stop.seconds=0": (
         "stop.seconds=0",
-        "a number in (0, inf)",
+        "a number in (0, 1e+30]",
         "give stop.seconds=... a value in that range; the default is 60.0",
     ),
     "stop=gradient_norm stop.of=all": (

@@ -18,6 +18,7 @@ from runner.core.check import (
     Count,
     Index,
     NonNegative,
+    Number,
     Positive,
     Range,
     Share,
@@ -37,12 +38,13 @@ def message(key: str, value: Any, annotation: Any, *default: Any) -> str:
 
 
 BOUNDS = [
-    (Positive, [5e-324, 1.0, sys.float_info.max], [0.0, -0.0, -1.0]),
-    (NonNegative, [0.0, 5e-324, sys.float_info.max], [-5e-324, -1.0]),
+    (Positive, [5e-324, 1.0, 1e30], [0.0, -0.0, -1.0, 1.1e30, sys.float_info.max]),
+    (NonNegative, [0.0, 5e-324, 1e30], [-5e-324, -1.0, 1.1e30, sys.float_info.max]),
     (Below1, [0.0, math.nextafter(1.0, 0.0)], [-5e-324, 1.0]),
     (Unit, [0.0, 0.5, 1.0], [-5e-324, math.nextafter(1.0, 2.0)]),
     (Share, [5e-324, math.nextafter(1.0, 0.0)], [0.0, 1.0]),
-    (Count, [1, 10**30], [0, -1]),
+    (Count, [1, 10**15], [0, -1, 10**15 + 1]),
+    (Number, [-1e30, 0.0, 1e30], [-1.1e30, 1.1e30]),
     (Index, [0, 10**30], [-1]),
 ]
 
@@ -119,7 +121,7 @@ def test_every_finite_float_is_kept_bit_for_bit(number: float) -> None:
 def test_what_is_not_finite_as_a_float_is_refused(number: float) -> None:
     assert message("lr", number, Positive, 0.001) == (
         f"lr={number} is refused\n"
-        "  allowed: a number in (0, inf)\n"
+        "  allowed: a number in (0, 1e+30]\n"
         "  do this: give lr=... a finite number; the default is 0.001"
     )
 
@@ -168,7 +170,7 @@ def test_a_list_is_refused_for_its_length_its_items_and_for_not_being_one() -> N
     )
     assert message("hidden", [0], tuple[Count, ...]) == (
         "hidden=[0] is refused\n"
-        "  allowed: a list of values, each a whole number in [1, inf)\n"
+        "  allowed: a list of values, each a whole number in [1, 1e+15]\n"
         "  do this: give hidden=... a value in that range"
     )
 
@@ -178,7 +180,9 @@ def test_a_union_takes_what_one_of_its_parts_takes() -> None:
     assert checked("threads", 4, threads) == 4
     assert checked("threads", "auto", threads) == "auto"
     assert message("threads", 0, threads) == (
-        "threads=0 is refused\n  allowed: a whole number in [1, inf) or auto\n  do this: give threads=... one of these"
+        "threads=0 is refused\n"
+        "  allowed: a whole number in [1, 1e+15] or auto\n"
+        "  do this: give threads=... one of these"
     )
 
 
@@ -219,7 +223,7 @@ def test_an_object_must_be_of_its_class() -> None:
         (str, "a text"),
         (bool, "true or false"),
         (Annotated[int, Range(least=2, most=8)], "a whole number in [2, 8]"),
-        (dict[str, Positive], "named values, each a number in (0, inf)"),
+        (dict[str, Positive], "named values, each a number in (0, 1e+30]"),
         (list[str], "a list of values, each a text"),
         (Literal["a", None], "a | null"),
         (None, "None"),
@@ -253,7 +257,7 @@ def test_a_choice_refuses_a_wrong_argument_of_its_base_class_and_names_the_defau
         Outer(scale=0)
     assert str(caught.value) == (
         "scale=0 is refused\n"
-        "  allowed: a number in (0, inf)\n"
+        "  allowed: a number in (0, 1e+30]\n"
         "  do this: give scale=... a value in that range; the default is 1.0"
     )
 

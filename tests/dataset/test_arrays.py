@@ -25,6 +25,7 @@ from runner.dataset.idx import Idx
 from runner.dataset.idx_format import read_idx
 from runner.dataset.npy import Npy
 from runner.dataset.npz import Npz
+from runner.run import refuse_bad_values
 
 REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -417,3 +418,23 @@ def test_the_white_wines_are_read_as_csv() -> None:
     table = Csv(path=str(path), target="quality").load()
     assert table.x.shape == (4898, 11)
     assert table.classes == ("3", "4", "5", "6", "7", "8", "9")
+
+
+@pytest.mark.parametrize("header", ["[" * 100, "{'descr': '<f8'", "(", "\\", "'''"])
+def test_a_header_that_is_no_python_is_refused(folder: Path, header: str) -> None:
+    text = header.encode().ljust(117) + b"\n"
+    (folder / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text)
+    with pytest.raises(DataError, match="a file in the npy format, version 1 or 2"):
+        Npy(path=str(folder / "x.npy"), target=str(folder / "x.npy")).load()
+
+
+def test_a_number_that_is_not_finite_is_told_with_its_file(folder: Path) -> None:
+    x = np.arange(8.0).reshape(4, 2)
+    x[2, 1] = np.nan
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y.npy", np.array([0, 1, 0, 1]))
+    dataset = Npy(path=str(folder / "x.npy"), target=str(folder / "y.npy"))
+    with pytest.raises(DataError) as error:
+        refuse_bad_values(dataset.load(), dataset.files)
+    text = f"{folder / 'x.npy'}=nan in row 2 of the inputs, column 1 is refused\n"
+    assert str(error.value) == text + "  allowed: finite numbers\n  do this: remove or repair that row"

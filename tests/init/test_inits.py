@@ -171,7 +171,7 @@ def test_normal_weights_of_deviation_0_are_0() -> None:
         Normal(std=-0.1)
     assert str(caught.value) == (
         "std=-0.1 is refused\n"
-        "  allowed: a number in [0, inf)\n"
+        "  allowed: a number in [0, 1e+30]\n"
         "  do this: give std=... a value in that range; the default is 0.01"
     )
 

@@ -40,7 +40,7 @@ def test_an_argument_that_is_chosen_from_a_room_inside_leads_there() -> None:
     assert "architecture/activation=relu   `optrun list architecture/activation`\n" in page
     page = menu.choice("architecture/activation", "leaky_relu")
     assert page.startswith("architecture/activation=leaky_relu\n")
-    assert "architecture.activation.negative_slope=0.01   a number in [0, inf)\n" in page
+    assert "architecture.activation.negative_slope=0.01   a number in [0, 1e+30]\n" in page
 
 
 def test_the_overview_gives_every_room_and_every_choice_its_sentence() -> None:
@@ -69,7 +69,7 @@ optimizer=adam  (default; lr=0.001 unless you give another)
 
   optimizer.betas=[0.9,0.999]   [a number in [0, 1), a number in [0, 1)]
         (beta1, beta2), the shares of m and of s that are kept
-  optimizer.eps=1e-08   a number in (0, inf)
+  optimizer.eps=1e-08   a number in (0, 1e+30]
         keeps the quotient finite where s is 0
   optimizer.bias_correction=both   both | none
         both; or none, as Sun p. 30 and Su print it: m^ = m, s^ = s, a first
@@ -163,7 +163,7 @@ def test_a_name_that_two_rooms_have_shows_both() -> None:
 
 
 def test_an_argument_that_follows_a_plain_key_says_so() -> None:
-    assert "stop.epochs=30   a whole number in [1, inf); follows epochs=...\n" in menu.choice("", "epochs")
+    assert "stop.epochs=30   a whole number in [1, 1e+15]; follows epochs=...\n" in menu.choice("", "epochs")
 
 
 def test_an_argument_that_is_composed_of_choices_names_them() -> None:

@@ -120,7 +120,7 @@ def test_a_type_is_read_with_the_names_that_the_file_and_its_base_define(ball: P
         "path": ("a text", MISSING),
         "colours": ("a list of values, each red | blue", ("red",)),
         "bounce": ("a number in (-1, inf) or null", -0.5),
-        "pair": ("[a whole number in [1, inf), a whole number in [1, inf)]", (1, 2)),
+        "pair": ("[a whole number in [1, 1e+15], a whole number in [1, 1e+15]]", (1, 2)),
         "inner": ("named values, each Toy", {}),
         "table": ("named values, each Any", {"a": [1, None]}),
         "on": ("true or false", True),

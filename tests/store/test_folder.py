@@ -33,6 +33,7 @@ from runner.store import folder as store
 from runner.store import lock
 from runner.store.base import write_json
 from runner.store.folder import RunFolder, is_run, read_config, read_manifest, read_rows, read_status, refuse_taken
+from tests.store.earlier import unsealed_by_an_earlier_version
 
 REPO = Path(__file__).parents[2]
 COLUMNS = ("epoch", "step", "examples", "lr", "train_loss", "val_loss", "grad_norm")
@@ -78,10 +79,10 @@ def test_a_claimed_folder_has_every_file_and_says_that_it_runs(tmp_path: Path) -
     with claimed(tmp_path / "run", config="lr: 0.1\n") as run:
         assert {path.name for path in run.path.iterdir()} == FILES
         assert read_config(run.path) == "lr: 0.1\n"
-        assert read_status(run.path) == {"status": "running"}
+        assert read_status(run.path) == store.sealed({"status": "running"}, of=read_manifest(run.path)["sha256"])
         manifest = read_manifest(run.path)
         assert manifest["config_sha256"] == hashlib.sha256(b"lr: 0.1\n").hexdigest()
-        assert (manifest["format"], manifest["seed"], manifest["columns"]) == (1, 0, list(COLUMNS))
+        assert (manifest["format"], manifest["seed"], manifest["columns"]) == (2, 0, list(COLUMNS))
         assert (run.path / "metrics.csv").read_text() == ",".join(COLUMNS) + "\n"
         assert (run.path / "timing.csv").read_text() == "epoch,time_s,epoch_s,examples_per_s\n"
         assert (run.rows, run.restored, run.notices) == ([], None, [])
@@ -398,7 +399,8 @@ def test_the_lock_names_its_process_and_is_free_when_that_is_killed(tmp_path: Pa
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.communicate()
-    assert read_status(path) == {"status": "interrupted", "verdict": "the process was killed"}
+    status = read_status(path)
+    assert (status["status"], status["verdict"]) == ("interrupted", "the process was killed")
     with opened(path) as run:
         assert len(run.rows) == 2
 
@@ -596,8 +598,8 @@ def test_a_manifest_of_a_later_format_is_refused(tmp_path: Path) -> None:
     path = worked(tmp_path / "run")
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["sha256"]
-    write_json(path / "manifest.json", store.sealed(manifest | {"format": 2}))
-    assert message(CorruptError, path) == f"{path} has format 2; this optrun reads formats up to 1"
+    write_json(path / "manifest.json", store.sealed(manifest | {"format": 3}))
+    assert message(CorruptError, path) == f"{path} has format 3; this optrun reads formats up to 2"
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format": "1"}', b"{}"])
@@ -754,7 +756,81 @@ def test_the_status_of_an_ended_run_is_what_it_wrote(tmp_path: Path) -> None:
     with claimed(tmp_path / "run") as run:
         run.conclude({"status": "completed", "verdict": "reached the limit of 2 epochs"})
     status = read_status(tmp_path / "run")
-    assert status == {"status": "completed", "verdict": "reached the limit of 2 epochs"}
+    assert {"status": "completed", "verdict": "reached the limit of 2 epochs"}.items() <= status.items()
+
+
+def test_a_summary_with_another_digit_is_refused(tmp_path: Path) -> None:
+    with claimed(tmp_path / "run") as run:
+        run.conclude({"status": "completed", "verdict": "reached the limit", "test": {"accuracy": 0.91}})
+    assert list(json.loads((tmp_path / "run" / "summary.json").read_text()))[-1] == "sha256"
+    edited(tmp_path / "run" / "summary.json", b"0.91", b"0.97")
+    with pytest.raises(CorruptError) as error:
+        read_status(tmp_path / "run")
+    text = f"{tmp_path / 'run' / 'summary.json'} was changed or damaged since it was written"
+    assert str(error.value) == text
+
+
+def test_a_summary_of_another_run_is_refused(tmp_path: Path) -> None:
+    one, two = worked(tmp_path / "one"), worked(tmp_path / "two", seed=1)
+    shutil.copy(two / "summary.json", one / "summary.json")
+    with pytest.raises(CorruptError):
+        read_status(one)
+
+
+def test_a_summary_without_a_hash_is_read_where_an_earlier_version_began_the_run_and_else_refused(
+    tmp_path: Path,
+) -> None:
+    old, new = worked(tmp_path / "old"), worked(tmp_path / "new")
+    unsealed_by_an_earlier_version(old)
+    assert read_status(old)["status"] == "interrupted"
+    summary = json.loads((new / "summary.json").read_text())
+    write_json(new / "summary.json", {k: v for k, v in summary.items() if k != "sha256"})
+    with pytest.raises(CorruptError):
+        read_status(new)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "timing.csv", "summary.json"])
+def test_a_file_that_is_gone_is_damage_and_named(name: str, tmp_path: Path) -> None:
+    path = worked(tmp_path / "run")
+    (path / name).unlink()
+
+    def used() -> None:
+        with RunFolder.open(path):
+            read_status(path)
+
+    with pytest.raises(CorruptError) as error:
+        used()
+    assert str(error.value) == f"{path / name} is missing; it was there when the folder was made"
+
+
+def test_metrics_of_a_run_that_has_ended_are_vouched_for_by_its_summary(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with claimed(path) as run:
+        run.append(row(1), 0.01, 100)
+        run.conclude({"status": "diverged", "verdict": "the training loss became nan"})
+    assert store.verified(path) == []
+    edited(path / "metrics.csv", b"1,10", b"1,11")
+    with pytest.raises(CorruptError) as error:
+        store.verified(path)
+    text = f"{path / 'metrics.csv'} does not hold what was committed; it was changed or damaged since"
+    assert str(error.value) == text
+
+
+def test_metrics_of_a_run_that_was_cut_off_are_vouched_for_by_its_commit_and_the_rest_is_counted(
+    tmp_path: Path,
+) -> None:
+    path = worked(tmp_path / "run", epochs=3, committed=(1,))
+    text = f"nothing vouches for the last 2 rows of {path / 'metrics.csv'}: no commit has them yet"
+    assert store.verified(path) == [text]
+    edited(path / "metrics.csv", b"1,10", b"1,11")
+    with pytest.raises(CorruptError):
+        store.verified(path)
+
+
+def test_metrics_of_a_run_without_a_commit_are_counted(tmp_path: Path) -> None:
+    path = worked(tmp_path / "run", epochs=2, committed=())
+    text = f"nothing vouches for the last 2 rows of {path / 'metrics.csv'}: no commit has them yet"
+    assert store.verified(path) == [text]
 
 
 # ---- disks that fail, folders that go
@@ -834,3 +910,26 @@ def test_a_run_whose_folder_was_replaced_by_another_run_does_not_write_into_that
                 f"cannot write to {path}: it was replaced by another folder while this run was using it"
             )
         assert {each: each.read_bytes() for each in path.rglob("*") if each.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "timing.csv", "checkpoint"])
+def test_a_run_folder_that_would_write_through_a_link_is_refused(name: str, tmp_path: Path) -> None:
+    path = worked(tmp_path / "run")
+    (path / name).rename(tmp_path / "outside")
+    (path / name).symlink_to(tmp_path / "outside")
+    assert message(CorruptError, path) == f"{path / name} is a link: a run writes into its own folder alone"
+
+
+def test_a_lock_that_is_a_link_does_not_empty_what_it_leads_to(tmp_path: Path) -> None:
+    path = worked(tmp_path / "run")
+    (tmp_path / "precious").write_text("kept")
+    (path / ".lock").unlink()
+    (path / ".lock").symlink_to(tmp_path / "precious")
+    assert message(CorruptError, path) == f"{path / '.lock'} is a link: whatever it leads to would be emptied"
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_json_that_is_nested_too_deep_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text("[" * 100_000)
+    with pytest.raises(CorruptError, match="is not JSON: maximum recursion depth exceeded"):
+        store.read_json(tmp_path / "summary.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.store.folder import sealed
 from runner.sweep.base import Job, write_jobs
 
 EPOCHS = 20
@@ -62,8 +64,11 @@ def run(at: Path, given: Mapping[str, str]) -> None:
         "final": rows[-1],
     }
     at.mkdir()
-    for name in ("config.yaml", "manifest.json"):
-        (at / name).write_text("{}\n")
-    (at / "summary.json").write_text(json.dumps(summary, indent=2))
+    (at / "config.yaml").write_text("{}\n")
+    manifest = sealed({"format": 2, "columns": list(rows[0])})
+    (at / "manifest.json").write_text(json.dumps(manifest))
     lines = [",".join(map(repr, row.values())) for row in rows]
-    (at / "metrics.csv").write_text(",".join(rows[0]) + "\n" + "\n".join(lines) + "\n")
+    metrics = ",".join(rows[0]) + "\n" + "\n".join(lines) + "\n"
+    (at / "metrics.csv").write_text(metrics)
+    summary["metrics_sha256"] = hashlib.sha256(metrics.encode()).hexdigest()
+    (at / "summary.json").write_text(json.dumps(sealed(summary, of=manifest["sha256"]), indent=2))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.core.errors import CorruptError
+from runner.store.folder import read_manifest, sealed
 from runner.sweep import base
 from runner.sweep.base import Job, read_jobs, rows_of, write_jobs, write_table
 from tests.sweep.made import sweep
@@ -72,7 +74,8 @@ def test_a_row_of_a_run_that_may_still_change_is_made_anew(tmp_path: Path, opene
     jobs = sweep(tmp_path, AXES)
     file = tmp_path / "4" / "summary.json"
     ended = file.read_text()
-    file.write_text(json.dumps({"status": "interrupted", "verdict": "by SIGTERM", "epochs": 3}))
+    summary = {"status": "interrupted", "verdict": "by SIGTERM", "epochs": 3}
+    file.write_text(json.dumps(sealed(summary, of=read_manifest(tmp_path / "4")["sha256"])))
     write_table(tmp_path, rows_of(tmp_path, jobs, ["accuracy"]), VARIED, ["accuracy"])
     opened.clear()
     file.write_text(ended)
@@ -111,3 +114,11 @@ def test_an_axis_may_be_called_like_a_column_of_results(tmp_path: Path) -> None:
     assert rows_of(tmp_path, jobs, ["accuracy"]) == rows
     with open(tmp_path / "sweep.csv", newline="") as file:
         assert next(csv.reader(file))[:5] == ["job", "dir", "lr", "status", "status"]
+
+
+@pytest.mark.parametrize("name", ["../other", "..", "/tmp/other", "0/../../other", "", "."])
+def test_a_list_of_jobs_whose_folders_lead_out_is_refused(name: str, tmp_path: Path) -> None:
+    write_jobs(tmp_path, [Job(0, name, ("lr=1",), {})], {})
+    with pytest.raises(CorruptError) as error:
+        read_jobs(tmp_path)
+    assert str(error.value) == f"{tmp_path / 'sweep.json'}: the folder {name!r} of job 0 is not within it"

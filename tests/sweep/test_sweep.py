@@ -210,6 +210,26 @@ def test_a_changed_list_of_jobs_is_not_run(call: Call, tmp_path: Path) -> None: 
     assert (answer.code, answer.err) == (6, f"optrun: {file} was changed or damaged since it was written\n")
 
 
+def test_a_run_whose_summary_was_damaged_is_a_row_and_stops_nobody(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    call("-m", "lr=0.1,0.01,0.001", *TINY, SWEEP)
+    summary = tmp_path / "sweep" / "1" / "summary.json"
+    summary.write_text(summary.read_text().replace('"best_epoch": 2', '"best_epoch": 3'))
+    shutil.rmtree(tmp_path / "sweep" / "2")
+    assert call("resume", "sweep").code == 6
+    rows = table(tmp_path / "sweep")
+    assert [row["status"] for row in rows] == ["completed", "failed", "completed"]
+    assert rows[1]["verdict"] == f"{summary} was changed or damaged since it was written"
+
+
+def test_plot_draws_no_curve_from_metrics_that_were_damaged(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    call("-m", "lr=0.1,0.01", *TINY, SWEEP)
+    metrics = tmp_path / "sweep" / "0" / "metrics.csv"
+    metrics.write_text(metrics.read_text().replace("\n2,", "\n3,"))
+    answer = call("plot", "sweep")
+    text = f"optrun: {metrics} does not hold what was committed; it was changed or damaged since\n"
+    assert (answer.code, answer.err) == (6, text)
+
+
 def test_a_list_of_jobs_of_another_format_is_refused(call: Call, tmp_path: Path) -> None:  # noqa: F811
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "sweep.json").write_text('{"format": 1}')

@@ -263,8 +263,8 @@ def test_as_many_workers_as_processors_and_not_more_than_runs(monkeypatch: pytes
 
 
 REFUSED = {
-    "workers=0": "  allowed: a whole number in [1, inf) or auto\n  do this: give workers=... one of these",
-    "workers=two": "  allowed: a whole number in [1, inf) or auto\n  do this: give workers=... one of these",
+    "workers=0": "  allowed: a whole number in [1, 1e+15] or auto\n  do this: give workers=... one of these",
+    "workers=two": "  allowed: a whole number in [1, 1e+15] or auto\n  do this: give workers=... one of these",
 }
 
 

@@ -29,7 +29,7 @@ class Maxout(Activation):
     Source: Goodfellow et al. 2013 (arXiv 1302.4389); Sun p. 6, figure.
     """
 
-    pieces: Annotated[int, Range(least=2)] = 2
+    pieces: Annotated[int, Range(least=2, most=1e15)] = 2
 
     @property
     def width(self) -> int:

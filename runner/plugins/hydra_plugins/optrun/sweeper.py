@@ -6,12 +6,38 @@ into the folder before anybody has looked whether that is free.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+
+MOST = 1_000_000  # runs of a sweep: their list alone has a gigabyte
+
+
+def refuse_no_grid(axes: list[Override]) -> None:
+    """Refuse axes without values, with more than anybody can wait for, and two of one name."""
+    from runner.core.errors import ConfigError
+
+    runs, keys = 1, set()
+    for axis in axes:
+        key, _, value = (axis.input_line or "").lstrip("+").partition("=")
+        try:
+            count = sum(1 for _ in islice(axis.sweep_string_iterator(), MOST + 1))
+        except (ValueError, ArithmeticError) as error:
+            raise ConfigError(key, value, allowed="a list of values", do=f"give {key}=A,B ({error})") from None
+        if not count:
+            raise ConfigError(key, value, allowed="one value at least", do=f"give {key}=A,B or leave it out")
+        runs *= count
+        if runs > MOST:
+            do = "give fewer values; a sweep can be extended with --extend"
+            raise ConfigError(key, value, allowed=f"a sweep of at most {MOST:,} runs", do=do)
+        if key in keys:
+            raise ConfigError(key, value, allowed="every axis once", do=f"give all values at once: {key}=A,B")
+        keys.add(key)
 
 
 class OptrunSweeper(BasicSweeper):
@@ -31,6 +57,7 @@ class OptrunSweeper(BasicSweeper):
         for override in overrides:
             if override.is_sweep_override() and not override.is_discrete_sweep():
                 raise HydraException(f"{override.input_line} has no list of values; give key=a,b or key=range(n)")
+        refuse_no_grid([each for each in overrides if each.is_sweep_override()])
         (jobs,) = self.split_arguments(overrides, None)
         results = self.launcher.launch(jobs, initial_job_idx=0)
         return [[result.return_value for result in results]]  # which raises what a job raised
