@@ -716,14 +716,6 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", store.FILES)
-def test_a_run_that_has_lost_a_file_is_corrupt_and_the_file_is_named(name: str, tmp_path: Path) -> None:
-    path = worked(tmp_path / "run")
-    (path / name).unlink()
-    lost = f"{path} has lost {name}; without it the run can neither be read nor resumed"
-    assert message(CorruptError, path) == lost
-
-
 def test_a_run_that_has_lost_its_commits_does_not_start_again_in_silence(tmp_path: Path) -> None:
     path = worked(tmp_path / "run")
     shutil.rmtree(path / "checkpoint")
@@ -789,7 +781,7 @@ def test_a_summary_without_a_hash_is_read_where_an_earlier_version_began_the_run
         read_status(new)
 
 
-@pytest.mark.parametrize("name", ["metrics.csv", "timing.csv", "summary.json"])
+@pytest.mark.parametrize("name", ["config.yaml", "manifest.json", "metrics.csv", "timing.csv", "summary.json"])
 def test_a_file_that_is_gone_is_damage_and_named(name: str, tmp_path: Path) -> None:
     path = worked(tmp_path / "run")
     (path / name).unlink()
