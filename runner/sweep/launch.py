@@ -38,10 +38,12 @@ from runner.sweep.base import (
 )
 from runner.sweep.engine import Lost, Tick, Workers
 from runner.sweep.extend import divided
+from runner.sweep.gate import judged
 from runner.sweep.grid import Cell, Choices, Grid, refuse_shared_folders
 from runner.sweep.group import Lanes, Manner, Outcome, Task, failed, groups
 from runner.sweep.progress import Progress
 from runner.sweep.results import conclude
+from runner.sweep.seeds import settings
 
 PICTURED = 8  # runs, up to which each draws its own curves: two pictures take longer than 30 epochs of digits
 
@@ -198,7 +200,7 @@ class Sweep:
         if not self.manner.pictures:
             say(f"curves of one run: optrun plot {shortest(self.path / order[0].job.folder)}")
         say(f"files: {shortest(self.path)}")
-        return self.exit_code(order)
+        return self.exit_code()
 
     def grouped(self, tasks: list[Task], workers: int) -> list[list[Task]]:
         """The tasks in groups; which programs train side by side is noted in the list of jobs."""
@@ -284,21 +286,19 @@ class Sweep:
 
         return sweep.draw(self.path, verified)
 
-    def exit_code(self, order: list[Row]) -> int:
-        """That of the gate, judged on the best run; else of the first job that failed; 3 where no run completed."""
+    def exit_code(self) -> int:
+        """That of the gate, judged on the best setting; else of the first job that failed; 3 where no run completed."""
         codes = [code for _, code in sorted(self.codes.items())]
         worst = [code for code in codes if code not in (0, 3, ExpectationMissed.exit_code)]
-        best = order[0] if order else None
-        if best is None or best.status != "completed":
+        order = settings(self.jobs, self.rows, self.axes)
+        if not order[0].completed:
             return worst[0] if worst else 3
-        summary = read_status(self.path / best.job.folder)
-        missed = False
-        for name, each in summary.get("expect", {}).items():
-            missed |= not each["met"]
-            verb = "met" if each["met"] else "MISSED"
-            value = "not measured" if each["measured"] is None else f"{each['measured']:.6g}"
-            self.screen.say(f"expected of the best run: {name} at {each['at']} {each['bound']:g}: {verb}, {value}")
-        return ExpectationMissed.exit_code if missed else worst[0] if worst else 0
+        found = list(judged([read_status(self.path / row.job.folder) for row in order[0].completed]))
+        for each in found:
+            self.screen.say(each.words)
+        if not all(each.met for each in found):
+            return ExpectationMissed.exit_code
+        return worst[0] if worst else 0
 
 
 @contextmanager

@@ -128,10 +128,25 @@ def test_an_unexpected_error_is_a_row_and_stops_nobody(
 
 
 @pytest.mark.parametrize(("bound", "code"), [("0.01", 0), ("0.9999", 8)])
-def test_an_expectation_of_a_sweep_is_judged_on_its_best_run(bound: str, code: int, call: Call) -> None:  # noqa: F811
+def test_an_expectation_of_a_sweep_without_seeds_is_judged_on_its_best_run(bound: str, code: int, call: Call) -> None:  # noqa: F811
     answer = call("-m", "lr=1e-5,0.01", *TINY, SWEEP, f"expect.val_accuracy={bound}")
     assert answer.code == code
     assert f"expected of the best run: val_accuracy at least {bound}: {'MISSED' if code else 'met'}" in answer.out
+
+
+def test_an_expectation_of_seeds_is_judged_on_the_mean_of_the_best_setting(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    words = ("-m", "lr=1e-5,0.01", "seed=range(3)", *TINY)
+    assert call(*words, SWEEP).code == 0
+    rows = [row for row in table(tmp_path / "sweep") if row["lr"] == "0.01"]
+    reached = [float(row["best_val_accuracy"]) for row in rows]
+    mean = sum(reached) / 3
+    bound = (mean + max(reached)) / 2  # which the luckiest run keeps and the mean does not
+    assert bound > mean
+    answer = call(*words, "hydra.sweep.dir=gate", f"expect.val_accuracy={bound}")
+    assert answer.code == 8
+    said = f"val_accuracy at least {bound:g}: MISSED, {mean:.6g}"
+    assert f"expected of the best setting, the mean of 3 runs: {said}" in answer.out
+    assert call(*words, "hydra.sweep.dir=lower", f"expect.val_accuracy={min(reached)}").code == 0
 
 
 def test_the_list_of_jobs_is_written_before_the_first_one_starts(
