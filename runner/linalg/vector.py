@@ -17,9 +17,9 @@ def add_scaled_(y: Tensor, a: Scalar, x: Tensor) -> Tensor:
     return y.add_(a * x) if isinstance(a, Tensor) else y.add_(x, alpha=a)
 
 
-def decay_add_(y: Tensor, a: Scalar, x: Tensor) -> Tensor:
-    """y <- a y + x. In one pass for a float: 0.09 ms less than two for a million elements, 1 us less for few."""
-    return y.mul_(a).add_(x) if isinstance(a, Tensor) else torch.add(x, y, alpha=a, out=y)
+def decay_add_(y: Tensor, a: float, x: Tensor) -> Tensor:
+    """y <- a y + x in one pass: 0.09 ms less than two for a million elements, 1 us less for few."""
+    return torch.add(x, y, alpha=a, out=y)
 
 
 def add_quotient_(y: Tensor, a: Scalar, x: Tensor, z: Tensor) -> Tensor:
@@ -35,11 +35,6 @@ def add_product_(y: Tensor, a: Scalar, x: Tensor, z: Tensor) -> Tensor:
 def sqrt(a: Scalar) -> Scalar:
     """The square root, of a float as a float."""
     return a.sqrt() if isinstance(a, Tensor) else a**0.5
-
-
-def is_zero(a: Scalar) -> bool:
-    """Whether a coefficient is 0 for certain, so that what it multiplies need not be kept; a column is not asked."""
-    return not isinstance(a, Tensor) and a == 0
 
 
 def larger(a: Scalar, b: Scalar) -> Scalar:

@@ -6,7 +6,7 @@ from the schedule, t = 1, 2, ... counts the steps. An optimizer is a frozen reco
 lies in a separate dictionary of tensors, which is the checkpoint's business to keep.
 
 Most rules work on each element of theta by itself. These are `Elementwise`: their formula is written once for
-`[..., P]`, with constants that are floats for one run or `[..., 1]` for a row of runs. A long theta is walked in
+`[..., P]`, with a rate that is a float for one run or `[..., 1]` for rows of runs. A long theta is walked in
 blocks, since ten passes over a block that stays in the cache cost less than ten passes over memory; a rule for which
 torch has a kernel of one pass may use that instead (`update_long`).
 

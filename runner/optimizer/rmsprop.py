@@ -8,7 +8,7 @@ from torch import Tensor
 
 from runner.core.check import Below1, Positive
 from runner.core.theta import Layout
-from runner.linalg.vector import add_product_, add_quotient_, add_scaled_, is_zero
+from runner.linalg.vector import add_product_, add_quotient_, add_scaled_
 from runner.optimizer.base import Elementwise, EpsPlacement, State, denominator, root_in_words
 
 
@@ -49,7 +49,7 @@ class RMSprop(Elementwise):
     centered: bool = False
 
     def start(self, theta: Tensor, layout: Layout) -> State:
-        kept = ["s", *(["m"] if self.centered else []), *([] if is_zero(self.mu) else ["v"])]
+        kept = ["s", *(["m"] if self.centered else []), *([] if self.mu == 0 else ["v"])]
         return {name: torch.zeros_like(theta) for name in kept}
 
     def update(self, theta: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
@@ -58,7 +58,7 @@ class RMSprop(Elementwise):
             m = state["m"].lerp_(g, 1 - self.beta)
             s = s.addcmul(m, m, value=-1).clamp_(min=0.0)
         divisor = denominator(s, self.eps, self.eps_placement)
-        if is_zero(self.mu):
+        if self.mu == 0:
             add_quotient_(theta, -lr, g, divisor)
         else:
             add_scaled_(theta, -lr, state["v"].mul_(self.mu).addcdiv_(g, divisor))

@@ -192,52 +192,11 @@ def test_rows_are_the_single_runs(rule: Elementwise) -> None:
     torch.testing.assert_close(rows, torch.stack(singles), rtol=1e-12, atol=1e-12)
 
 
-# Rows differ in numbers alone; runs with other words or switches are other programs.
-NUMBERS = {
-    knob: (one, other)
-    for knob, (one, other) in KNOBS.items()
-    if knob.split()[0] in ELEMENTWISE and all(type(value) is float for value, _ in differing(one, other))
-}
-
-
-@pytest.mark.parametrize(("one", "other"), NUMBERS.values(), ids=NUMBERS)
-def test_rows_with_constants_of_their_own_are_the_single_runs(one: Elementwise, other: Elementwise) -> None:
-    rows, gradients = row_problem()
-    rules = [one, other, one]
-    singles = [row.clone() for row in rows]
-    both = columns(rules)
-    state = both.start(rows, flat(17))
-    states = [rule.start(single, flat(17)) for rule, single in zip(rules, singles, strict=True)]
-    for t, g in enumerate(gradients, start=1):
-        both.move(rows, g, state, 0.1, t)
-        for k, single in enumerate(singles):
-            rules[k].move(single, g[k], states[k], 0.1, t)
-    torch.testing.assert_close(rows, torch.stack(singles), rtol=1e-12, atol=1e-12)
-
-
 def row_problem() -> tuple[Tensor, Tensor]:
     """Three rows of 17 elements, and ten gradients for them."""
     numbers = torch.Generator().manual_seed(0)
     rows = torch.randn(3, 17, generator=numbers, dtype=torch.float64)
     return rows, torch.randn(10, 3, 17, generator=numbers, dtype=torch.float64)
-
-
-def columns(rules: list[Any]) -> Any:
-    """A rule whose every number is the column `[K, 1]` of the numbers of K rules."""
-
-    def column(*values: Any) -> Any:
-        if isinstance(values[0], tuple):
-            return tuple(column(*each) for each in zip(*values, strict=True))
-        if not isinstance(values[0], float):
-            assert len(set(values)) == 1
-            return values[0]
-        return torch.tensor(values, dtype=torch.float64).unsqueeze(1)
-
-    made = dataclasses.replace(rules[0])
-    for field in dataclasses.fields(made):
-        # past the checks, which are for what users give
-        object.__setattr__(made, field.name, column(*(getattr(rule, field.name) for rule in rules)))
-    return made
 
 
 @each_knob
