@@ -22,12 +22,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_the_wheel_holds_every_yaml_and_every_module(wheel: Path) -> None:
+def test_the_wheel_holds_every_yaml_every_module_and_what_earlier_versions_left(wheel: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     yamls = {f"runner/{path.relative_to(REPOSITORY)}" for path in (REPOSITORY / "conf").rglob("*.yaml")}
     modules = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "runner").rglob("*.py")}
     assert len(yamls) > 20
-    assert yamls | modules <= inside
+    archives = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "runner").rglob("*.zip")}
+    assert archives
+    assert yamls | modules | archives <= inside
     assert not [name for name in inside if name.startswith(("tests/", "conf/", "outputs/"))]
 
 
