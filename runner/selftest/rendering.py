@@ -10,10 +10,9 @@ import subprocess
 import termios
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import final
-
-import matplotlib
 
 from runner.selftest import program
 from runner.selftest.base import Area, Effort, Trial
@@ -151,7 +150,9 @@ def piece(reader: int) -> bytes:
 
 def fontless(folder: Path) -> Trial:
     """A run with a matplotlib from which every font was removed, in a home without a cache of fonts."""
-    ours = Path(matplotlib.__file__).parent
+    spec = find_spec("matplotlib")
+    assert spec
+    ours = Path(str(spec.origin)).parent
     site = folder / "site"
     for there, but in ((ours, "mpl-data"), (ours / "mpl-data", "fonts"), (ours / "mpl-data" / "fonts", "ttf")):
         here = site / "matplotlib" / there.relative_to(ours)
