@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from runner.core.check import Below1, Count, Positive, Unit
 from runner.core.theta import Layout
 from runner.linalg.roots import inverse_root
-from runner.optimizer.base import Asked, Asks, Optimizer, State, due
+from runner.optimizer.base import Asked, Optimizer, State, due
 
 Place = tuple[slice, slice]
 
@@ -20,7 +20,7 @@ Place = tuple[slice, slice]
 @final
 @dataclass(frozen=True)
 class Shampoo(Optimizer):
-    """Divide each matrix by roots of the squares of its rows and of its columns, which are matrices themselves.
+    """Divide the gradient of a matrix by matrix roots of the squares of its rows and of its columns.
 
         L <- beta2 L + c G G',   R <- beta2 R + c G' G,    c = 1 - beta2, or 1 where beta2 = 1
         D = (L + eps I)^(-1/4) G (R + eps I)^(-1/4)        vectors: D = (L + eps I)^(-1/2) g,  L of g g'
@@ -48,8 +48,6 @@ class Shampoo(Optimizer):
     beta2 = 0.99, eps = 1e-6, every = 10 and block = 128 are choices of ours for small networks; roots are first taken
     after 1, 2, 4, 8, ... steps too, and of no eigenvalue below the rounding of the largest.
     """
-
-    gradients: ClassVar[Asks] = "here"
 
     mu: Below1 = 0.9
     beta2: Unit = 0.99

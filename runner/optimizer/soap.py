@@ -3,14 +3,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from runner.core.check import Below1, Count, Positive
 from runner.core.theta import Layout
-from runner.optimizer.base import Asked, Asks, Optimizer, State
+from runner.optimizer.base import Asked, Optimizer, State
 
 
 @final
@@ -38,10 +38,9 @@ class SOAP(Optimizer):
 
     Source: Vyas et al. 2024 (arXiv 2409.11321), algorithms 3 and 4, and their program of that year, whose eps is added
     before s is corrected. A decay, 0.01 there, is a wrapper here: optimizer=decoupled_decay optimizer.inner=soap.
-    Here: eigenvalues are put in order, and s with them, whenever the vectors turn, as in the program.
+    Here: eigenvalues are put in order, and s with them, whenever the vectors turn, as in the program. Where a gradient
+    has a null space any vectors of it serve, so that rounding tells: such runs train alone, never side by side.
     """
-
-    gradients: ClassVar[Asks] = "here"
 
     betas: tuple[Below1, Below1] = (0.95, 0.95)
     eps: Positive = 1e-8
