@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from runner.init.kaiming_normal import KaimingNormal
 from runner.loss.base import Loss
 from runner.loss.cross_entropy import CrossEntropy
 from runner.loss.l1 import L1
+from runner.run import own_slopes
 from tests.core.test_objective import Bowl, nan_loss
 
 IMAGES = torch.randn(6, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -62,10 +64,7 @@ class Pool:
 def objective(module: nn.Module, x: Tensor, loss: Loss | None = None, **more: Any) -> Curved:
     judge = CrossEntropy() if loss is None else loss
 
-    def own_slopes(output: Tensor, t: int) -> Tensor:
-        return judge.own_slopes(output, stream(0, "targets", t))
-
-    made = Curved(module, judge.value, *adopt(module), pool=Pool(x), own_slopes=own_slopes, **more)
+    made = Curved(module, judge.value, *adopt(module), pool=Pool(x), own_slopes=partial(own_slopes, judge, 0), **more)
     made.on(x, CLASSES, stream(0, "noise", 1))
     return made
 
@@ -156,6 +155,13 @@ def test_targets_of_the_model_are_the_same_for_the_same_step_and_others_for_anot
     one, same, other = (asked.layers(asked.theta, "model", t).layers[0].slopes for t in (3, 3, 4))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_the_draws_of_a_run_depend_on_its_seed_and_the_step_alone() -> None:
+    scores = torch.zeros(20, 4)
+    drawn = {(seed, t): own_slopes(CrossEntropy(), seed, scores, t) for seed in (0, 1) for t in (1, 2)}
+    assert torch.equal(drawn[0, 1], own_slopes(CrossEntropy(), 0, scores, 1))
+    assert len({tuple(slopes.argmin(1).tolist()) for slopes in drawn.values()}) == 4
 
 
 def test_targets_of_the_model_cost_a_second_backward_pass() -> None:

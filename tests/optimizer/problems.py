@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 
 import torch
@@ -13,10 +14,10 @@ from torch.nn import functional as F
 
 from runner.core.curvature import Curved, Operator
 from runner.core.layers import Layer, Seen, Targets
-from runner.core.streams import stream
 from runner.core.theta import Layout, Slot, adopt
 from runner.loss.cross_entropy import CrossEntropy
 from runner.optimizer.base import Asked, Optimizer
+from runner.run import own_slopes
 
 
 @dataclass
@@ -139,12 +140,8 @@ def drawn(n: int, t: int) -> Tensor:
 
 def asked_of(module: nn.Module, theta: Tensor, layout: Layout) -> Curved:
     """The loss of the network as an objective that answers whatever a rule may ask."""
-
-    def own_slopes(output: Tensor, t: int) -> Tensor:
-        return CrossEntropy().own_slopes(output, stream(0, "targets", t))
-
-    pool = Examples(theta.dtype)
-    return Curved(module, F.cross_entropy, theta, layout, pool=pool, drawn=drawn, own_slopes=own_slopes)
+    slopes = partial(own_slopes, CrossEntropy(), 0)
+    return Curved(module, F.cross_entropy, theta, layout, pool=Examples(theta.dtype), drawn=drawn, own_slopes=slopes)
 
 
 Rates = Callable[[int], float]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from runner.core.curvature import Curved
-from runner.core.streams import stream
 from runner.core.theta import adopt
 from runner.loss.base import Loss
 from runner.loss.cross_entropy import CrossEntropy
 from runner.loss.mse import MSE
 from runner.optimizer.kfac import KFAC, adapted, least
+from runner.run import own_slopes
 from tests.optimizer.problems import Quadratic, flat, layer_of, trained
 
 NUMBERS = torch.Generator().manual_seed(0)
@@ -27,10 +28,7 @@ PLAIN = KFAC(lam=0.0, kl_clip=1e30)  # neither damped nor clipped
 
 
 def asked_of(module: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Curved:
-    def own_slopes(output: Tensor, t: int) -> Tensor:
-        return loss.own_slopes(output, stream(0, "targets", t))
-
-    made = Curved(module, loss.value, *adopt(module), summed=loss.summed, own_slopes=own_slopes)
+    made = Curved(module, loss.value, *adopt(module), summed=loss.summed, own_slopes=partial(own_slopes, loss, 0))
     made.on(x, y)
     return made
 
