@@ -76,7 +76,7 @@ class LevenbergMarquardt(OneFunction):
         at = theta + p
         tried = objective.value(at)
         rho = gain(value, tried, -float(g @ p + p @ G(p) / 2), torch.finfo(theta.dtype).eps)
-        if rho > self.accept and tried <= value:
+        if rho > self.accept:
             theta.copy_(at)
             state |= {"mu": state["mu"] * max(1 / 3, 1 - (2 * rho - 1) ** 3), "nu": 2.0}
         else:
