@@ -78,7 +78,7 @@ class TrustRegion(OneFunction):
             state["D"] *= SHRINK
         elif rho > LONG and found.boundary:
             state["D"] = min(GROW * state["D"], self.largest)
-        if rho > self.accept and tried <= value:
+        if rho > self.accept:
             theta.copy_(at)
 
     def low_point(self, g: Tensor, objective: Asked, theta: Tensor, radius: float) -> trust_region.Step:
