@@ -9,10 +9,10 @@ from torch import Tensor
 
 from runner.core.check import Below1, Count, Positive, Unit
 from runner.core.curvature import Need
-from runner.core.streams import seed_of, stream
+from runner.core.streams import seed_of
 from runner.core.theta import Layout
-from runner.linalg.operator import rademacher
-from runner.optimizer.base import Asked, Curvature, Optimizer, State, curvature_at
+from runner.optimizer.base import Asked, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, Curvature, estimated_diagonal
 
 KERNEL = 4  # dimensions of the weight of a convolution: channels out and in, height, width
 
@@ -62,20 +62,19 @@ class AdaHessian(Optimizer):
         return {"m": torch.zeros_like(theta), "s": torch.zeros_like(theta), "seed": seed_of(theta), "layout": layout}
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
-        _, g = objective.value_and_grad(theta)
+        value, g = objective.value_and_grad(theta)
         beta1, beta2 = self.betas
         m, s = state["m"].lerp_(g, 1 - beta1), state["s"]
         if (t - 1) % self.every == 0:
-            D = self.diagonal(theta, objective, state, t)
+            D = self.diagonal(theta, objective, state, t, value)
             s.mul_(beta2).addcmul_(D, D, value=1 - beta2)
         estimates = (t - 1) // self.every + 1
         curvature = (s / (1 - beta2**estimates)).pow_(self.power / 2)
         theta.addcdiv_(m, curvature.add_(self.eps), value=-lr / (1 - beta1**t))
 
-    def diagonal(self, theta: Tensor, objective: Asked, state: State, t: int) -> Tensor:
+    def diagonal(self, theta: Tensor, objective: Asked, state: State, t: int, value: float) -> Tensor:
         """D `[P]`."""
-        z = rademacher(theta, stream(state["seed"], "hutchinson", t))
-        D = z * curvature_at(theta, objective, self.curvature)(z)
+        D = estimated_diagonal(theta, objective, self.curvature, state["seed"], t, value)
         layout: Layout = state["layout"]
         for view in layout.views(D):
             if view.dim() == KERNEL:
@@ -89,7 +88,7 @@ class AdaHessian(Optimizer):
         return super().restored(state, saved) | {"layout": state["layout"]}
 
     def rule(self, lr: float) -> str:
-        (beta1, beta2), matrix = self.betas, {"gauss_newton": "G", "hessian": "H"}[self.curvature]
+        (beta1, beta2), matrix = self.betas, SYMBOLS[self.curvature]
         return (
             f"D = z * ({matrix} z), z random signs, every {self.every} steps;  m <- {beta1} m + {1 - beta1:.6g} g;  "
             f"s <- {beta2} s + {1 - beta2:.6g} D^2;  "

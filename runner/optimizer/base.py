@@ -81,14 +81,6 @@ class Asked(Protocol):
         raise only_gradients()
 
 
-Curvature = Literal["gauss_newton", "hessian"]
-
-
-def curvature_at(theta: Tensor, objective: Asked, kind: Curvature) -> Operator:
-    """v -> B v, the curvature of the loss at theta by the matrix of that kind."""
-    return objective.hessian(theta) if kind == "hessian" else objective.gauss_newton(theta)
-
-
 def only_gradients() -> ConfigError:
     """The refusal of an objective that changes gradients, and so can answer for nothing else."""
     return ConfigError(

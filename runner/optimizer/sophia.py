@@ -8,10 +8,10 @@ from torch import Tensor
 
 from runner.core.check import Below1, Count, Positive
 from runner.core.curvature import Need
-from runner.core.streams import seed_of, stream
+from runner.core.streams import seed_of
 from runner.core.theta import Layout
-from runner.linalg.operator import rademacher
-from runner.optimizer.base import Asked, Curvature, Optimizer, State, curvature_at
+from runner.optimizer.base import Asked, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, Curvature, estimated_diagonal
 
 EPS = 1e-12  # the paper's least divisor, for an h that is not positive
 
@@ -59,16 +59,16 @@ class Sophia(Optimizer):
         return {"m": torch.zeros_like(theta), "h": torch.zeros_like(theta), "seed": seed_of(theta)}
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
-        _, g = objective.value_and_grad(theta)
+        value, g = objective.value_and_grad(theta)
         beta1, beta2 = self.betas
         m, h = state["m"].lerp_(g, 1 - beta1), state["h"]
         if (t - 1) % self.every == 0:
-            z = rademacher(theta, stream(state["seed"], "hutchinson", t))
-            h.lerp_(z * curvature_at(theta, objective, self.curvature)(z), 1 - beta2)
+            found = estimated_diagonal(theta, objective, self.curvature, state["seed"], t, value)
+            h.lerp_(found, 1 - beta2)
         theta.sub_((m / (self.gamma * h).clamp_(min=EPS)).clamp_(-1, 1), alpha=lr)
 
     def rule(self, lr: float) -> str:
-        (beta1, beta2), matrix = self.betas, {"gauss_newton": "G", "hessian": "H"}[self.curvature]
+        (beta1, beta2), matrix = self.betas, SYMBOLS[self.curvature]
         return (
             f"m <- {beta1} m + {1 - beta1:.6g} g;  h <- {beta2} h + {1 - beta2:.6g} z * ({matrix} z), z random signs, "
             f"every {self.every} steps;  theta <- theta - {lr} clip(m / max({self.gamma} h, {EPS}), 1)"

@@ -10,7 +10,8 @@ from runner.core.check import Count
 from runner.core.curvature import Need
 from runner.core.theta import Layout
 from runner.linalg.two_loop import two_loop
-from runner.optimizer.base import Asked, Curvature, Optimizer, State, curvature_at
+from runner.optimizer.base import Asked, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, Curvature, curvature_at
 
 FLAT = 1e-8  # below it, s.y / |s||y| is what rounding in float32 leaves of 0, and 1 / s.y a blow to H
 
@@ -79,7 +80,7 @@ s = w - w before, y = G s on 300 examples'
                 state[name] = torch.cat([state[name], newest[None]])[-self.memory :]
 
     def rule(self, lr: float) -> str:
-        matrix = {"gauss_newton": "G", "hessian": "(d^2 L/dtheta^2)"}[self.curvature]
+        matrix = SYMBOLS[self.curvature]
         return (
             f"t <= {2 * self.every}: theta <- theta - {lr} g;  then theta <- theta - {lr} H g;  H: L-BFGS of "
             f"{self.memory} pairs, w = mean of {self.every} iterates, s = w - w before, y = {matrix} s on "

@@ -11,7 +11,8 @@ from runner.core.check import Count, Range, Share
 from runner.core.curvature import Need
 from runner.core.theta import Layout
 from runner.linalg.steihaug import steihaug
-from runner.optimizer.base import Asked, Curvature, Optimizer, State, curvature_at
+from runner.optimizer.base import Asked, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, Curvature, curvature_at
 
 ETA = (1e-4, 0.25, 0.75)  # of LIBLINEAR's TRON and of the authors' program: accept, keep, widen above these ratios
 SIGMA = (0.25, 0.5, 4.0)  # of the same: the radius shrinks by at most the first, grows by at most the last
@@ -99,7 +100,7 @@ class STRON(Optimizer):
             theta.copy_(moved)
 
     def rule(self, lr: float) -> str:
-        matrix = {"gauss_newton": "G", "hessian": "d^2 L/dtheta^2"}[self.curvature]
+        matrix = SYMBOLS[self.curvature]
         return (
             f"theta <- theta + {lr} p if L falls by 1e-4 of the model's decrease;  p: CG for min g.p + p.B p/2, "
             f"||p|| <= D, until ||B p + g|| <= {self.tolerance} ||g||, at most {self.limit} iterations;  "

@@ -11,7 +11,8 @@ from runner.core.curvature import Need, Operator
 from runner.core.theta import Layout
 from runner.linalg.cg import conjugate_gradient
 from runner.linalg.line_search import backtracking
-from runner.optimizer.base import Asked, Curvature, Optimizer, State, curvature_at
+from runner.optimizer.base import Asked, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, Curvature, curvature_at
 
 ARMIJO = 1e-4  # Nocedal & Wright's c1, and scipy's
 
@@ -87,7 +88,7 @@ class SubsampledNewton(Optimizer):
         return found.x if found.x.any() else -g
 
     def rule(self, lr: float) -> str:
-        matrix = {"gauss_newton": "G", "hessian": "d^2 L/dtheta^2"}[self.curvature]
+        matrix = SYMBOLS[self.curvature]
         return (
             f"theta <- theta + alpha p;  p: CG for (B + {self.damping} I) p = -g to {self.tolerance} ||g||, at most "
             f"{self.limit} iterations;  B = {matrix} on {self.sample} examples;  alpha: the first of {lr}, {lr}/2, ... "

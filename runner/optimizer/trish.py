@@ -10,7 +10,8 @@ from runner.core.curvature import Need
 from runner.core.errors import ConfigError
 from runner.core.theta import Layout
 from runner.linalg.steihaug import steihaug
-from runner.optimizer.base import Asked, Curvature, Optimizer, State, curvature_at
+from runner.optimizer.base import Asked, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, Curvature, curvature_at
 
 
 @final
@@ -95,7 +96,7 @@ class TRish(Optimizer):
         )
         if self.order == "first":
             return f"theta <- theta - D g/||g||;  {region}"
-        matrix = {"gauss_newton": "G", "hessian": "d^2 L/dtheta^2"}[self.curvature]
+        matrix = SYMBOLS[self.curvature]
         return (
             f"theta <- theta + s;  s: CG for min g.s + s.B s/2, ||s|| <= D, until ||B s + g|| <= {self.tolerance} "
             f"||g||, at most {self.limit} iterations;  B = {matrix};  {region}"

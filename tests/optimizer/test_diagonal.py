@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.core.curvature import Curved
+from runner.core.errors import Diverged
 from runner.core.theta import Layout, Slot, adopt
 from runner.optimizer.adahessian import AdaHessian
 from runner.optimizer.base import Optimizer
@@ -137,3 +138,18 @@ def test_an_estimate_costs_a_gradient_and_a_product(every: int) -> None:
             rule.step(theta, state, asked, 0.01, t)
         assert asked.counts.hvp == 7 * 10 // every
         assert asked.counts.backward == 7 * (10 + 10 // every)
+
+
+class Cusp(Quadratic):
+    """A loss without a second derivative."""
+
+    def hessian(self, theta: Tensor) -> Operator:
+        return lambda v: v * torch.nan
+
+
+@pytest.mark.parametrize("rule", [AdaHessian(), Sophia(curvature="hessian")])
+def test_where_the_curvature_is_not_finite_training_diverges_before_the_step(rule: Optimizer) -> None:
+    theta, asked = torch.zeros(4).double(), Cusp(H.abs(), MINIMUM)
+    with pytest.raises(Diverged):
+        rule.step(theta, rule.start(theta, flat(4)), asked, 0.1, 1)
+    assert not theta.any()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from runner.core.curvature import Curved
 from runner.core.theta import adopt
-from runner.optimizer.base import Curvature
+from runner.optimizer.curvature import Curvature
 from runner.optimizer.sgd import SGD
 from runner.optimizer.sqn import SQN
 from tests.optimizer.logistic import logistic, steps_on
