@@ -107,6 +107,7 @@ class Curved(Objective):
         slope = slope + 0.0 * scores
         u = torch.zeros_like(output, requires_grad=True)
         pulled = torch.autograd.grad(output, parameters, u, create_graph=True)  # J' u, straight in u
+        pulled = tuple(each + 0.0 * u.sum() for each in pulled)  # J' u of a layer behind steps has no graph
         bend = self._penalty_hessian(theta)
         self._count(forward=1, backward=1)
 

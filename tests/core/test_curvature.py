@@ -289,3 +289,18 @@ def test_a_mini_batch_knows_which_part_of_the_examples_it_is() -> None:
     assert asked.share() == 1
     asked.on(X[:3], Y[:3])
     assert asked.share() == 0.5
+
+
+class Steps(nn.Module):
+    """A function of steps, whose derivative is 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sign()
+
+
+def test_the_curvature_of_a_layer_behind_steps_is_0() -> None:
+    asked = curved(nn.Sequential(nn.Linear(4, 3), Steps(), nn.Linear(3, 3)).double())
+    for make in (asked.hessian, asked.gauss_newton):
+        found = dense(make(asked.theta), 27)
+        assert found[:15].count_nonzero() == found[:, :15].count_nonzero() == 0
+        assert found[15:].any()
