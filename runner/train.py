@@ -29,6 +29,7 @@ from runner.store.folder import Row, RunFolder
 
 PENDING = 1 << 12  # outputs that wait before the training metrics are taken of them together
 COUNTS = tuple(vars(Counts()))  # what the objective was asked so far, in examples
+PROBED = 0  # the draw of examples for probes; those for steps are 1, 2, ...
 EVALUATED = 1 << 13  # examples in one evaluation pass
 
 
@@ -103,8 +104,10 @@ def measured(run: Run, m: Material, judged: Tensor, start: Tensor, epoch: int) -
         row |= {FULL_GRADIENT: full_gradient(run, m, judged, epoch)}
     row |= zip(run.regularizer.columns, run.regularizer.measure(judged, m.layout), strict=True)
     if run.probe.columns:
-        seen = Observation(judged.clone(), start, m.layout)
-        row |= zip(run.probe.columns, run.probe.measure(seen), strict=True)
+        asked = m.objective.measuring()
+        seen = Observation(judged.clone(), start, m.layout, lambda n: asked.sample(n, PROBED))
+        with m.objective.evaluation(judged), torch.enable_grad():
+            row |= zip(run.probe.columns, run.probe.measure(seen), strict=True)
     return row
 
 

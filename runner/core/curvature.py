@@ -212,6 +212,19 @@ class Curved(Objective):
         other.x, other.y = self._pool.rows(self._drawn(min(n, len(self._pool)), t))
         return other
 
+    def measuring(self) -> Curved:
+        """The same loss for somebody who only looks: what it is asked is counted and noted elsewhere, and not kept."""
+        return Curved(
+            self.module,
+            self.loss,
+            self.theta,
+            self.layout,
+            summed=self.summed,
+            penalty=self.penalty,
+            pool=self._pool,
+            drawn=self._drawn,
+        )
+
     def share(self) -> float:
         """Which part of the training examples is in the mini-batch."""
         assert self._pool is not None

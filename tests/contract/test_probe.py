@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
-from runner.core.theta import Layout, Slot
+from runner.core.curvature import Curved
+from runner.core.theta import adopt
 from runner.probe.base import Observation, Probe
 from tests.contract.rooms import choices
+from tests.optimizer.problems import Examples, drawn
 
 CLASSES = choices("probe")
 each = pytest.mark.parametrize("probe", [cls() for cls in CLASSES.values()], ids=CLASSES)
 each_dtype = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
 
-LAYOUT = Layout((Slot("weight", (3, 4), 0, 12), Slot("bias", (3,), 12, 3)))
 # what metrics.csv holds anyway
 TAKEN = {
     "epoch",
@@ -31,12 +34,15 @@ TAKEN = {
 
 def seen(dtype: torch.dtype = torch.float64) -> Observation:
     numbers = torch.Generator().manual_seed(0)
-    theta, start = (torch.randn(15, generator=numbers, dtype=torch.float64).to(dtype) for _ in range(2))
-    return Observation(theta, start, LAYOUT)
+    theta, start = (torch.randn(20, generator=numbers, dtype=torch.float64).to(dtype) for _ in range(2))
+    module = nn.Linear(4, 4).to(dtype)
+    own, layout = adopt(module)
+    asked = Curved(module, functional.cross_entropy, own, layout, pool=Examples(dtype), drawn=drawn)
+    return Observation(theta, start, layout, lambda n: asked.sample(n, 0))
 
 
 def test_the_folder_holds_those_that_the_exam_finds() -> None:
-    assert {"none", "distance"} <= CLASSES.keys()
+    assert {"none", "distance", "sharpness"} <= CLASSES.keys()
 
 
 @each
@@ -61,9 +67,9 @@ def test_it_answers_the_same_when_asked_again_and_changes_nothing(probe: Probe) 
     looked, kept = seen(), seen()
     before = torch.random.get_rng_state()
     assert probe.measure(looked) == probe.measure(looked) == type(probe)().measure(kept)
+    assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(looked.theta, seen().theta)
     assert torch.equal(looked.start, seen().start)
-    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 @each

@@ -10,10 +10,14 @@ import torch
 from torch import Tensor
 
 from runner import build
+from runner.core.curvature import Curved
 from runner.core.theta import Layout, Slot
 from runner.probe.base import Observation, Probe
 from runner.probe.distance import Distance
+from runner.probe.hessian_trace import HessianTrace
 from runner.probe.none import NoProbe
+from runner.probe.optimality import Optimality
+from runner.probe.sharpness import Sharpness
 from runner.run import Run, prepare
 from runner.store.folder import Row, RunFolder
 from runner.train import columns, train
@@ -21,16 +25,21 @@ from runner.train import columns, train
 LAYOUT = Layout((Slot("weight", (2,), 0, 2),))
 
 
+def unasked(n: int) -> Curved:
+    """The loss for a probe that does not look at it."""
+    raise AssertionError(f"{n} examples were asked for")
+
+
 def test_no_probe_measures_nothing() -> None:
     assert NoProbe().columns == ()
-    assert NoProbe().measure(Observation(torch.ones(2), torch.zeros(2), LAYOUT)) == ()
+    assert NoProbe().measure(Observation(torch.ones(2), torch.zeros(2), LAYOUT, unasked)) == ()
 
 
 def test_distance_is_the_length_of_the_way_from_the_start_as_the_crow_flies() -> None:
     assert Distance().columns == ("distance_from_start",)
     theta, start = torch.tensor([4.0, 6.0]), torch.tensor([1.0, 2.0])
-    assert Distance().measure(Observation(theta, start, LAYOUT)) == (5.0,)
-    assert Distance().measure(Observation(start, start, LAYOUT)) == (0.0,)
+    assert Distance().measure(Observation(theta, start, LAYOUT, unasked)) == (5.0,)
+    assert Distance().measure(Observation(start, start, LAYOUT, unasked)) == (0.0,)
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,10 @@ class Vandal(Probe):
         return ("damage",)
 
     def measure(self, seen: Observation) -> tuple[float, ...]:
+        asked = seen.examine(50)
+        asked.hessian(seen.theta)(seen.theta)
+        asked.value_and_grad(seen.theta + 1)
+        asked.value(asked.theta)
         seen.theta.fill_(1e30)
         torch.rand(3)
         return (float(seen.theta[0]),)
@@ -87,7 +100,11 @@ def trained(probe: Probe, folder: Path) -> tuple[Tensor, list[list[str]]]:
     return m.theta, [line[: len(line) - len(probe.columns)] for line in fields]
 
 
-@pytest.mark.parametrize("probe", [Distance(), Vandal()], ids=["distance", "one that overwrites all it is shown"])
+@pytest.mark.parametrize(
+    "probe",
+    [Distance(), Sharpness(steps=3), HessianTrace(signs=2), Optimality(steps=3), Vandal()],
+    ids=["distance", "sharpness", "hessian_trace", "optimality", "one that overwrites all it is shown"],
+)
 def test_a_training_with_a_probe_is_bit_for_bit_the_one_without(probe: Probe, tmp_path: Path) -> None:
     theta, lines = trained(NoProbe(), tmp_path / "without")
     watched, watched_lines = trained(probe, tmp_path / "with")
