@@ -54,7 +54,7 @@ def test_the_wheel_works_from_another_folder(wheel: Path, tmp_path: Path) -> Non
     environment = {**os.environ, "PYTHONPATH": str(site)}
     found = subprocess.run([sys.executable, "-c", where], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert found.stdout.strip() == str(site / "runner" / "__init__.py")
-    assert "optimizer     adadelta, adagrad, adam*" in optrun("--help")
+    assert "optimizer     adadelta, adagrad, adahessian, adam*" in optrun("--help")
     assert "completed" in optrun("epochs=1")
     assert "ranked by" in optrun("-m", "lr=0.1,0.01", "epochs=1")
 

@@ -11,8 +11,8 @@ from runner.core.check import Below1, Count, Positive, Unit
 from runner.core.curvature import Need
 from runner.core.streams import seed_of
 from runner.core.theta import Layout
-from runner.optimizer.base import Asked, Optimizer, State
-from runner.optimizer.curvature import SYMBOLS, Curvature, estimated_diagonal
+from runner.optimizer.base import Asked, Curvature, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, estimated_diagonal
 
 KERNEL = 4  # dimensions of the weight of a convolution: channels out and in, height, width
 

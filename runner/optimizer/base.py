@@ -40,6 +40,7 @@ from runner.linalg.vector import Scalar, add_product_, add_quotient_, larger, sq
 
 State = dict[str, Any]
 Asks = Literal["here", "elsewhere", "freely"]
+Curvature = Literal["gauss_newton", "hessian"]
 BLOCK = 1 << 17  # elements; with half of it Adam takes 10 percent longer: a call costs 1 us, whatever the cache saves
 
 

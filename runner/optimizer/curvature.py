@@ -7,7 +7,6 @@ hessian        of any signs; the same matrix where the scores are straight in th
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from torch import Tensor
 
@@ -15,9 +14,8 @@ from runner.core.curvature import Operator
 from runner.core.errors import Diverged
 from runner.core.streams import stream
 from runner.linalg.operator import rademacher
-from runner.optimizer.base import Asked
+from runner.optimizer.base import Asked, Curvature
 
-Curvature = Literal["gauss_newton", "hessian"]
 SYMBOLS = {"gauss_newton": "G", "hessian": "H"}
 
 

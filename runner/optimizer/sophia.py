@@ -10,8 +10,8 @@ from runner.core.check import Below1, Count, Positive
 from runner.core.curvature import Need
 from runner.core.streams import seed_of
 from runner.core.theta import Layout
-from runner.optimizer.base import Asked, Optimizer, State
-from runner.optimizer.curvature import SYMBOLS, Curvature, estimated_diagonal
+from runner.optimizer.base import Asked, Curvature, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, estimated_diagonal
 
 EPS = 1e-12  # the paper's least divisor, for an h that is not positive
 

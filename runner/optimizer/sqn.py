@@ -10,8 +10,8 @@ from runner.core.check import Count
 from runner.core.curvature import Need
 from runner.core.theta import Layout
 from runner.linalg.two_loop import two_loop
-from runner.optimizer.base import Asked, Optimizer, State
-from runner.optimizer.curvature import SYMBOLS, Curvature, curvature_at
+from runner.optimizer.base import Asked, Curvature, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, curvature_at
 
 FLAT = 1e-8  # below it, s.y / |s||y| is what rounding in float32 leaves of 0, and 1 / s.y a blow to H
 

@@ -11,8 +11,8 @@ from runner.core.check import Count, Range, Share
 from runner.core.curvature import Need
 from runner.core.theta import Layout
 from runner.linalg.steihaug import steihaug
-from runner.optimizer.base import Asked, Optimizer, State
-from runner.optimizer.curvature import SYMBOLS, Curvature, curvature_at
+from runner.optimizer.base import Asked, Curvature, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, curvature_at
 
 ETA = (1e-4, 0.25, 0.75)  # of LIBLINEAR's TRON and of the authors' program: accept, keep, widen above these ratios
 SIGMA = (0.25, 0.5, 4.0)  # of the same: the radius shrinks by at most the first, grows by at most the last

@@ -11,8 +11,8 @@ from runner.core.curvature import Need, Operator
 from runner.core.theta import Layout
 from runner.linalg.cg import conjugate_gradient
 from runner.linalg.line_search import backtracking
-from runner.optimizer.base import Asked, Optimizer, State
-from runner.optimizer.curvature import SYMBOLS, Curvature, curvature_at
+from runner.optimizer.base import Asked, Curvature, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, curvature_at
 
 ARMIJO = 1e-4  # Nocedal & Wright's c1, and scipy's
 

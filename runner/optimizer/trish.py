@@ -10,8 +10,8 @@ from runner.core.curvature import Need
 from runner.core.errors import ConfigError
 from runner.core.theta import Layout
 from runner.linalg.steihaug import steihaug
-from runner.optimizer.base import Asked, Optimizer, State
-from runner.optimizer.curvature import SYMBOLS, Curvature, curvature_at
+from runner.optimizer.base import Asked, Curvature, Optimizer, State
+from runner.optimizer.curvature import SYMBOLS, curvature_at
 
 
 @final
