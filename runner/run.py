@@ -230,11 +230,13 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material
     outputs = run.loss.outputs(examples.classes)
     module = run.architecture.build(train.shape, outputs)
     module = module.to(dtype=DTYPES[run.precision])
-    run.init.apply(module, run.seed)  # on the CPU, so that every device starts from the same numbers
+    with devices.one_thread():  # and on the CPU, so that every machine and device starts from the same numbers
+        run.init.apply(module, run.seed)
     module.to(device).train()
     examine(module, train.rows(torch.arange(min(2, len(train))))[0], outputs, of_classes=bool(examples.classes))
     theta, layout = adopt(module)
-    run.architecture.project(theta)
+    with devices.one_thread():
+        run.architecture.project(theta)
     run.optimizer.check(layout)
     run.probe.check(layout)
     threads = run.threads

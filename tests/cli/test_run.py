@@ -106,6 +106,14 @@ def test_runs_with_one_seed_have_the_same_initial_weights_and_batches_whatever_t
         assert len({manifest[key] for manifest in manifests}) == 1, key
 
 
+def test_the_initial_weights_are_the_same_however_many_threads_there_are(call: Call, tmp_path: Path) -> None:
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        assert call("epochs=1", "init=orthogonal", f"hydra.run.dir={threads}").code == 0
+    starts = {json.loads((tmp_path / n / "manifest.json").read_text())["start_sha256"] for n in ("1", "2")}
+    assert len(starts) == 1
+
+
 def test_the_hash_of_the_batches_is_that_of_their_size_and_of_the_rows_in_order(call: Call, tmp_path: Path) -> None:
     call(*TINY, "hydra.run.dir=in_order", "sampler=sequential", "batch_size=50")
     manifest = json.loads((tmp_path / "in_order" / "manifest.json").read_text())
