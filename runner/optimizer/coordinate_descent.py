@@ -24,14 +24,13 @@ class CoordinateDescent(OneFunction):
     """Step to the minimum in one coordinate or one layer after the other, the others held.
 
         for each block b:
-            d_b     =  -H_bb^-1 g_b,  with l1 > 0:  S(theta_b - g_b / h, l1 / h) - theta_b,   0 outside b
-            theta_b <- theta_b + alpha d_b,   F(theta + alpha d) <= F + c1 alpha (g.d + R(theta + d) - R(theta))
+            d_b     =  -H_bb^-1 g_b,   with l1 > 0:  S(theta_b - g_b / h, l1 / h) - theta_b
+            theta_b <- theta_b + alpha d_b
 
-
-    A step is one pass over all blocks, with gradient and curvature taken anew at each. F = L + R, where R is l1 times
-    the absolute values of the weights: S(x, a) = sign(x) max(|x| - a, 0) then makes exact zeros. On a quadratic with
-    lr = 1 each coordinate goes to its minimum, which is the method of Gauss and Seidel. Elsewhere the length is the
-    first of lr, factor lr, ... that passes.
+    A step is one pass over all blocks, with gradient and curvature taken anew at each. What falls is F = L + R, R being
+    l1 times the absolute values of the weights: S(x, a) = sign(x) max(|x| - a, 0) then makes exact zeros. alpha is the
+    first of lr, factor lr, ... with F(theta + alpha d) <= F + c1 alpha (g.d + R(theta + d) - R(theta)). On a quadratic
+    with lr = 1 each coordinate goes to its minimum, which is the method of Gauss and Seidel.
 
     Costs 2 gradients, a value and a product for each block, up to `limit` products for a layer.
 

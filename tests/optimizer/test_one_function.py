@@ -55,6 +55,16 @@ class Paraboloid(Asked):
         return torch.linalg.solve(self.A, self.b)
 
 
+class Quartic(Paraboloid):
+    """The sum of all theta^4 / 4 more, so that no length is exact."""
+
+    def value(self, theta: Tensor) -> float:
+        return super().value(theta) + float(theta.pow(4).sum()) / 4
+
+    def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
+        return self.value(theta), super().value_and_grad(theta)[1] + theta**3
+
+
 def paraboloid(n: int, condition: float = 50.0) -> Paraboloid:
     """Eigenvalues from 1 to the condition number, in directions of no importance."""
     numbers = torch.Generator().manual_seed(0)
@@ -104,6 +114,50 @@ def test_conjugate_gradient_ends_after_as_many_steps_as_there_are_dimensions(bet
     near = (theta - asked.minimum).norm() / asked.minimum.norm()
     assert far > 1e-4
     assert near < 1e-7  # lengths are exact to 1e-8 of the slope, and errors grow with the condition
+
+
+@pytest.mark.parametrize(
+    ("beta", "expected"),
+    [("fletcher_reeves", 5 / 4), ("polak_ribiere_plus", 3 / 4), ("hestenes_stiefel", 3 / 5), ("dai_yuan", 5 / 5)],
+)
+def test_each_beta_is_its_quotient(beta: str, expected: float) -> None:
+    g, before, d = torch.tensor([[1.0, 2.0], [2.0, 0.0], [-3.0, 1.0]]).double()
+    # y = (-1, 2): g.g = 5, before.before = 4, g.y = 3, d.y = 5
+    assert ConjugateGradient(beta=beta).share(g, before, d) == expected  # type: ignore[arg-type]
+
+
+def test_a_negative_beta_of_polak_and_ribiere_is_0() -> None:
+    g, before, d = torch.tensor([[1.0], [2.0], [-1.0]]).double()
+    assert ConjugateGradient().share(g, before, d) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (ConjugateGradient(beta="fletcher_reeves", restart="every_n"), [0, 1, 2, 0, 1, 2]),
+        (ConjugateGradient(beta="fletcher_reeves", restart="never"), [0, 1, 2, 3, 4, 5]),
+        (ConjugateGradient(beta="fletcher_reeves", restart="powell", nu=1e3), [0, 1, 2, 3, 4, 5]),
+        (ConjugateGradient(beta="fletcher_reeves", restart="powell", nu=1e-9), [0, 0, 0, 0, 0, 0]),
+    ],
+    ids=lambda one: getattr(one, "label", ""),
+)
+def test_conjugate_gradient_starts_again_by_its_rule(rule: ConjugateGradient, expected: list[int]) -> None:
+    bowl, theta = paraboloid(3), torch.zeros(3).double()
+    asked = Quartic(bowl.A, bowl.b)
+    state, since = rule.start(theta, flat(3)), []
+    for t in range(1, 7):
+        rule.step(theta, state, asked, 1.0, t)
+        since.append(state["since"])
+    assert since == expected
+
+
+@pytest.mark.parametrize("eta", [0.5, 1e-2, 1e-6])
+def test_newton_cg_leaves_at_most_its_part_of_the_gradient_of_a_quadratic(eta: float) -> None:
+    asked, theta = paraboloid(6), torch.zeros(6).double()
+    gone(NewtonCG(eta=eta), asked, theta, 1)
+    left = asked.value_and_grad(theta)[1].norm() / asked.b.norm()
+    assert 0 < left <= eta
+    assert eta < 0.5 or left > 1e-2  # it stops as soon as it may
 
 
 @pytest.mark.parametrize("k", CONDITIONS)
