@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from runner.optimizer.base import Optimizer
+from runner.optimizer.base import Elementwise, Optimizer
 from runner.run import Run, prepare
 from runner.screen.base import Silent
 from runner.stop.epochs import Epochs
@@ -56,7 +56,9 @@ def with_constants(rule: Optimizer) -> list[Optimizer]:
 def test_most_rules_can_be_side_by_side() -> None:
     assert {"sgd", "momentum", "adam", "muon", "schedule_free_sgd", "lookahead", "ema"} <= HERE.keys()
     assert ELSEWHERE.keys() == {"sam", "nesterov_original"}
-    assert RUNS.keys() - HERE.keys() - ELSEWHERE.keys() == {"torch"}
+    rest = RUNS.keys() - HERE.keys() - ELSEWHERE.keys()
+    assert {"torch", "kfac", "shampoo", "soap"} <= rest
+    assert not any(isinstance(RUNS[name].optimizer, Elementwise) for name in rest)
 
 
 @pytest.mark.parametrize("name", HERE)

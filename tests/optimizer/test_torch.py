@@ -272,8 +272,9 @@ def test_a_wrapper_that_changes_gradients_refuses_a_rule_that_differentiates_the
     with pytest.raises(ConfigError) as caught:
         rule.step(theta, rule.start(theta, layout), objective, 0.5, 1)
     assert str(caught.value) == (
-        "optimizer is refused\n  allowed: a gradient that can be differentiated once more, of the loss itself\n"
-        "  do this: take the wrapper away from around a rule that wants one"
+        "optimizer is refused\n"
+        "  allowed: inside a rule that changes gradients, one that asks for values and gradients alone\n"
+        "  do this: take the wrapper away, or choose another rule inside it"
     )
 
 
