@@ -47,8 +47,8 @@ def gain(value: float, tried: float, predicted: float, eps: float) -> float:
     Where both are below the rounding of L their quotient says nothing: 10 eps |L| is added to both, so that it tends to
     1 (Conn, Gould & Toint 2000, section 17.4.2, who take max(1, |L|)).
 
-    >>> gain(value=1.0, tried=0.5, predicted=0.5, eps=1e-16), gain(1.0, 1.0, 1e-20, 1e-16)
-    (1.0, 1.0)
+    >>> gain(value=1.0, tried=0.75, predicted=0.5, eps=1e-16), round(gain(1.0, 1.0, 1e-20, 1e-16), 3)
+    (0.500000000000001, 1.0)
     """
     if not (predicted > 0 and math.isfinite(tried)):
         return -math.inf
