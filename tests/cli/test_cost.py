@@ -52,6 +52,6 @@ def test_a_batch_size_is_a_number_or_all(call: Call) -> None:
     assert answer.code == 2
     assert answer.err == (
         "optrun: batch_size=whole is refused\n"
-        "  allowed: a whole number in [1, inf) or all\n"
+        "  allowed: a whole number in [1, 1e+15] or all\n"
         "  do this: give batch_size=... one of these\n"
     )
