@@ -8,7 +8,7 @@ from torch import Tensor
 
 from runner.core.curvature import Curved
 from runner.core.theta import adopt
-from runner.optimizer.curvature import Curvature
+from runner.optimizer.base import Curvature
 from runner.optimizer.sgd import SGD
 from runner.optimizer.sqn import SQN
 from tests.optimizer.logistic import logistic, steps_on
@@ -44,8 +44,9 @@ def by_definition(rule: SQN, lr: float, steps: int) -> Tensor:
                 s = means[-1] - means[-2]
                 at = asked.sample(rule.sample, k)
                 product = (at.hessian if rule.curvature == "hessian" else at.gauss_newton)(means[-1])
-                if s @ product(s) > 1e-8 * s.norm() * product(s).norm():
-                    pairs.append((s, product(s)))
+                difference = product(s) + rule.damping * s
+                if s @ difference > 1e-8 * s.norm() * difference.norm():
+                    pairs.append((s, difference))
     assert len(pairs) > rule.memory
     return theta
 
@@ -77,7 +78,7 @@ def test_a_pair_without_positive_curvature_is_not_kept() -> None:
 def test_on_logistic_regression_it_comes_ten_times_as_near_as_sgd() -> None:
     problem = logistic()
     _, least = problem.optimum()
-    rule = SQN(memory=5, every=10, sample=300, curvature="hessian")
+    rule = SQN(memory=5, every=10, sample=300, damping=0.0, curvature="hessian")
     quasi = steps_on(problem, rule, [2 / k for k in range(1, 2001)], batch=50)
     plain = steps_on(problem, SGD(), [2 / k for k in range(1, 2001)], batch=50)
     assert quasi.value(quasi.theta) - least < 1e-3
@@ -89,3 +90,20 @@ def test_it_counts_a_gradient_and_a_product_on_the_sample_for_every_pair() -> No
     asked = steps_on(problem, SQN(every=10, sample=300), [0.1] * 40, batch=50)
     assert asked.counts.hvp == 3 * 300  # after steps 20, 30 and 40
     assert asked.counts.backward == 40 * 50 + 3 * 300
+
+
+class Plane(Quadratic):
+    """A loss that is straight: a gradient everywhere, and no curvature."""
+
+    def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
+        return theta.sum().item(), torch.ones_like(theta)
+
+
+def test_where_the_loss_does_not_bend_damping_bounds_the_steps() -> None:
+    plane, theta = Plane(torch.zeros(2).double(), torch.zeros(2).double()), torch.zeros(2).double()
+    rule = SQN(every=1, damping=0.125)
+    state = rule.start(theta, flat(2))
+    for t in range(1, 6):
+        before = theta.clone()
+        rule.step(theta, state, plane, 0.5, t)
+    torch.testing.assert_close(before - theta, torch.full_like(theta, 0.5 / 0.125))  # H = I/damping
