@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any
 
 looks = count()
-start, step = map(float, os.environ["OPTRUN_CLOCK"].split(","))
+start, step = map(float, os.environ.get("OPTRUN_CLOCK", "0,0").split(","))
 localtime, gmtime, strftime = time.localtime, time.gmtime, time.strftime
 
 
