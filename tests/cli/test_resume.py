@@ -305,13 +305,13 @@ def test_parameters_that_an_update_made_infinite_are_never_committed_but_the_row
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     durable: list[tuple[str, int]] = []
-    sync = folder.Lines.sync
+    synced = folder.synced
 
-    def noted(self: folder.Lines) -> None:
-        sync(self)
-        durable.append((self.path.name, self.length))
+    def noted(*paths: Path) -> None:
+        synced(*paths)
+        durable.extend((path.name, path.stat().st_size) for path in paths)
 
-    monkeypatch.setattr(folder.Lines, "sync", noted)
+    monkeypatch.setattr(folder, "synced", noted)
     # Weights of 1e9 give gradients above 3.4e8, and 1e30 times that is more than a float32 holds: the update overflows
     # although the gradient did not.
     assert call("optimizer=sgd", "lr=1e30", "epochs=3", "init=normal", "init.std=1e9", "hydra.run.dir=run").code == 3
