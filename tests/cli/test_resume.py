@@ -312,9 +312,8 @@ def test_parameters_that_an_update_made_infinite_are_never_committed_but_the_row
         durable.extend((path.name, path.stat().st_size) for path in paths)
 
     monkeypatch.setattr(folder, "synced", noted)
-    # Weights of 1e9 give gradients above 3.4e8, and 1e30 times that is more than a float32 holds: the update overflows
-    # although the gradient did not.
-    assert call("optimizer=sgd", "lr=1e30", "epochs=3", "init=normal", "init.std=1e9", "hydra.run.dir=run").code == 3
+    # A gradient of 1e9 times 1e30 is more than a float32 holds: the update overflows although the gradient did not.
+    assert call("problem=bowl", "start=[1e9]", "optimizer=sgd", "lr=1e30", "epochs=3", "hydra.run.dir=run").code == 3
     found = checkpoint.newest(tmp_path / "run" / "checkpoint")
     assert found is None or found[0]["content"]["theta"].isfinite().all()
     for name in ("metrics.csv", "timing.csv"):
