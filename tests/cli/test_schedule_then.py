@@ -46,5 +46,5 @@ def test_a_schedule_without_another_inside_refuses_one(call: Call) -> None:
 def test_a_name_that_is_no_schedule_is_refused_with_the_nearest(call: Call) -> None:
     answer = call("schedule=warmup", "schedule.then=cosin")
     assert answer.code == 2
-    assert answer.err.startswith("optrun: schedule=cosin is refused\n  allowed: constant, cosine, cyclic, ")
+    assert answer.err.startswith("optrun: schedule.then=cosin is refused\n  allowed: constant, cosine, cyclic, ")
     assert "did you mean cosine?" in answer.err
