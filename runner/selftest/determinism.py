@@ -101,7 +101,7 @@ def again(name: str, folder: Path, effort: Effort) -> Iterator[Trial]:
     for each in SEPARATELY if effort == "full" else (TOGETHER,):
         left = remains(run(PRESETS[name], each, folder))
         if PROBED in each.overrides:
-            left |= without_probe(left, columns(whole["metrics.csv"]))
+            left |= without_probe(left, whole)
         yield compared(f"{name}, {each.what}", whole, left)
     for workers in WORKERS if effort == "full" else WORKERS[1:2]:
         seeds = ",".join(map(str, (*range(1, SEEDS), 0)))  # the last of them is the preset's own
@@ -132,9 +132,10 @@ def narrowed(metrics: bytes, names: list[str]) -> bytes:
     return "".join(",".join(cells[i] for i in kept) + "\n" for cells in lines).encode()
 
 
-def without_probe(left: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """The rows that a run with a probe left, without the probe's columns."""
-    summary = dict(left["summary.json"])
+def without_probe(left: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """The rows that a run with a probe left, without the probe's columns and the hash of them all."""
+    names, kept = columns(whole["metrics.csv"]), "metrics_sha256"
+    summary = left["summary.json"] | {kept: whole["summary.json"][kept]}
     for row in ("best", "final"):
         summary[row] = {name: value for name, value in summary[row].items() if name in names}
     return {"metrics.csv": narrowed(left["metrics.csv"], names), "summary.json": summary}

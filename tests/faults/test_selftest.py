@@ -25,7 +25,7 @@ PLANTED = Path(__file__).parent / "planted"
 
 @pytest.mark.parametrize("name", AREAS)
 def test_every_trial_of_an_area_holds(name: str, tmp_path: Path) -> None:
-    trials = list(AREAS[name]().trials(tmp_path, "short"))
+    trials = list(AREAS[name]().trials(made(tmp_path / name), "short"))
     assert trials
     assert [trial for trial in trials if not trial.held] == []
 
