@@ -31,6 +31,6 @@ class Shuffle(Batched):
     """
 
     def order(self, n: int, stream: torch.Generator) -> Tensor | None:
-        if self.size(n) == n:
+        if self.batch_size == "all":
             return None  # the loss is the same in any order, up to rounding
         return torch.randperm(n, generator=stream)[: self.length(n)]

@@ -76,7 +76,13 @@ def test_the_batches_of_shuffle(n: int, batch_size: int, drop_last: bool, size: 
 def test_a_batch_has_a_whole_number_of_rows_from_1(batch_size: int) -> None:
     with pytest.raises(ConfigError) as refused:
         Shuffle(batch_size=batch_size)
-    assert refused.value.refusal.allowed == "a whole number in [1, 1e+15]"
+    assert refused.value.refusal.allowed == "a whole number in [1, 1e+15] or all"
+
+
+def test_all_rows_in_one_batch_are_taken_as_they_lie() -> None:
+    whole = Shuffle(batch_size="all")
+    assert (whole.size(10), whole.batches(10)) == (10, 1)
+    assert whole.order(10, stream(0, "order", 1)) is None
 
 
 @pytest.mark.parametrize("n", [1, 10, 1258])
