@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from runner.core.check import Choice
 from runner.core.rows import Rows
 from runner.init.normal import Normal
 from runner.init.zeros import Zeros
@@ -144,12 +146,19 @@ def sgd(*words: str) -> list[Run]:
     return rates(composed(*DIGITS, "optimizer=sgd", *words), 1.0, 0.5, 0.3)
 
 
+def beyond(choice: Choice, **numbers: float) -> Any:
+    """A choice with numbers larger than a user may give, so that float64 overflows too."""
+    for name, number in numbers.items():
+        object.__setattr__(choice, name, number)
+    return choice
+
+
 def diverging(how: str, precision: str) -> list[Run]:
     """Three runs of which the second diverges."""
     network = (f"precision={precision}", "architecture/normalization=batch", "architecture.dropout=0.3")
     match how:
         case "in the first step":
-            change = {"init": Normal(std=1e30), "regularizer": L2(strength=1e300)}
+            change = {"init": Normal(std=1e30), "regularizer": beyond(L2(), strength=1e300)}
             company = sgd(*network)
         case "within an epoch":
             change = {"lr": 1e30}  # the scores are 1e84 after a step, and the gradient 1e172 after two
@@ -157,12 +166,12 @@ def diverging(how: str, precision: str) -> list[Run]:
         case "on the validation part alone":
             # three layers: a gradient is a product of two weights, a score one of three
             std, lr = {"float64": (1e60, 1e30), "float32": (1e6, 1e20)}[precision]
-            change = {"init": Normal(std=std), "lr": lr}
+            change = {"init": beyond(Normal(), std=std), "lr": lr}
             company = sgd(f"precision={precision}", "sampler=full")
         case (
             _
         ):  # at the second gradient of a step: nothing but a bias moves at first, and from there the penalty is inf
-            change = {"init": Zeros(), "regularizer": L2(strength=1e308, biases=True)}
+            change = {"init": Zeros(), "regularizer": beyond(L2(biases=True), strength=1e308)}
             company = rates(composed(*DIGITS, "optimizer=sam", "optimizer.rho=10", "lr=1e-3", *network), 1.0, 0.5, 0.3)
     return seeds(company[0], {"lr": company[0].lr}, change, {"lr": company[2].lr})
 
