@@ -66,11 +66,11 @@ def names_in(given: Any) -> list[Any]:
 def chosen_at(arguments: Sequence[str], room: str, name: str) -> str:
     """The key at which a choice was asked for by its name: the room, or a place within a choice of the room.
 
-    >>> chosen_at(["schedule=warmup", "schedule.then=cosin"], "schedule", "cosin")
+    >>> chosen_at(["schedule=warmup", "schedule.then='cosin'"], "schedule", "cosin")
     'schedule.then'
     """
     keys = (argument.partition("=")[::2] for argument in arguments if room_within(argument) == room)
-    return next((key for key, value in keys if value == name), room)
+    return next((key for key, value in keys if value.strip("'\"") == name), room)
 
 
 def refuse_unreadable(arguments: Sequence[str]) -> None:
