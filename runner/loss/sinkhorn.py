@@ -43,7 +43,7 @@ class Sinkhorn(OfSmoothedClasses):
     """
 
     blur: Positive = 1.0
-    iterations: Annotated[int, Range(least=1, most=1000)] = 20  # each is kept in memory for the gradient
+    iterations: Annotated[int, Range(least=1, most=10_000)] = 20  # each is kept in memory for the gradient
     power: Power = 1.0
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
