@@ -238,9 +238,9 @@ def ended(cell: dict[str, str], folder: Path) -> str:
     return str(summary["status"])
 
 
-# Of 683 cells of any company 52 train and the others are refused; of 505 of fitting company 503 train, 1 diverges and 1
-# is refused.
-LEAST = {"any": 0.01, "fitting": 0.95}  # of each part
+# What does not train is refused, but for a divergence or two. In fitting company that are second-order methods with a
+# network that they name as one they cannot work with: 8 of 111 cells in one part.
+LEAST = {"any": 0.01, "fitting": 0.9}  # of each part
 
 
 @pytest.mark.parametrize("part", range(PARTS))
