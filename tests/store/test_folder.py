@@ -449,7 +449,14 @@ def test_what_a_claim_that_was_killed_left_is_removed_when_it_is_old_and_nobody_
 def test_a_child_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "run"
     with claimed(path):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        child = subprocess.Popen(
+            [sys.executable, "-c", "print(flush=True); input()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            close_fds=False,
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"\n"  # up to its exec a child does hold the lock, for microseconds
     try:
         with opened(path):
             pass
