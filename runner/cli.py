@@ -394,7 +394,7 @@ def launched(path: Path, composer: Composer, jobs: Sequence[Sequence[str]], **wa
     from runner.sweep.grid import Cell
 
     cells = [
-        Cell(tuple(map(plain, overrides)), partial(composer.task, overrides), partial(composer.folder, overrides))
+        Cell(tuple(map(plain, overrides)), partial(composer.values, overrides), partial(composer.folder, overrides))
         for overrides in jobs
     ]
     go = launch.extend if _asked.extending else launch.start

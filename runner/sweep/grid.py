@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner import build
 from runner.core.check import Choice
@@ -12,16 +12,13 @@ from runner.core.errors import ConfigError
 from runner.run import Run
 from runner.sweep.base import Job, leads_out
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
 
 @dataclass(frozen=True)
 class Cell:
     """A job as the command line gives it: its overrides, and what they come to."""
 
     overrides: tuple[str, ...]
-    config: Callable[[], DictConfig]
+    config: Callable[[], dict[str, Any]]  # as plain values
     folder: Callable[[int], str]  # within the folder of the sweep, for a number
 
 
@@ -70,7 +67,7 @@ class Grid:
         for number, cell in enumerate(cells):
             config: dict[str, Any] = {}
             try:
-                config = build.plain(cell.config())  # as given: where it is refused now, it will be when resumed
+                config = cell.config()  # as given: where it is refused now, it will be when resumed
                 grid.runs[number] = run = choices.run(config, plugins)
                 config = choices.config(run)
                 grid.metrics |= run.loss.metrics

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from hydra_plugins.optrun import compose
 from hydra_plugins.optrun.compose import Composer
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runner import cli, grammar
+from runner import build, cli, grammar
 from runner.core.errors import ConfigError
 
 JOBS = {
@@ -96,6 +97,67 @@ def test_a_job_is_what_hydra_composes_for_it(case: str, composer: Composer) -> N
         return cli.task(composer.loader.load_sweep_config(composer.master, overrides))
 
     assert outcome(lambda: composer.task(overrides)) == outcome(whole)
+
+
+NUMBERS = {
+    "one key": ("lr=0.1", "lr=0.2", "lr=3", "lr=nan"),
+    "two keys": ("lr=0.1 seed=1", "lr=0.2 seed=2"),
+    "a number that others ask for": ("optimizer.lr=0.1", "optimizer.lr=0.2"),
+    "a number that one of two asks for": ("optimizer.lr=0.1 lr=1", "optimizer.lr=0.2 lr=2"),
+    "a number that a default asks for": ("optimizer.batch_size=10", "optimizer.batch_size=20"),
+    "a number in a choice": ("optimizer=momentum optimizer.mu=0.1", "optimizer=momentum optimizer.mu=0.2"),
+    "a number in an inner choice": ("optimizer=sam optimizer.inner.lr=0.1", "optimizer=sam optimizer.inner.lr=0.2"),
+    "a number under a choice that asks from within": (
+        "optimizer=sam optimizer.rho=0.1",
+        "optimizer=sam optimizer.rho=0.2",
+    ),
+    "truth values": ("seed=true", "seed=false", "seed=1"),
+    "a text among numbers": ("lr=0.1", "lr=abc", "lr=0.2"),
+    "an interpolation among numbers": ("lr=0.1", "lr=${seed}", "lr=0.2"),
+    "an interpolation beside numbers": ("lr=${seed} seed=1", "lr=${seed} seed=2"),
+    "a key twice": ("lr=0.1 lr=0.2", "lr=0.3 lr=0.4"),
+    "a key within a number": ("lr=1 lr.x=1", "lr=2 lr.x=2"),
+    "a part of a list": ("architecture.hidden.0=3", "architecture.hidden.0=4"),
+    "a part of a list and the list": ("architecture.hidden.0=3", "architecture.hidden=[3,5]"),
+    "a list": ("architecture.hidden=[3]", "architecture.hidden=[4,5]"),
+    "a new key": ("optimizer.new.one=1", "optimizer.new.one=2"),
+    "a number where a room is": ("optimizer=1", "optimizer=2"),
+    "nothing": ("", ""),
+}
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_numbers_set_on_a_copy_are_what_composing_and_resolving_give(case: str, composer: Composer) -> None:
+    fresh = Composer(composer.loader, composer.master)
+    for job in NUMBERS[case]:
+        overrides = grammar.lenient(job.split())
+        assert said(lambda o=overrides: fresh.values(o)) == said(lambda o=overrides: build.plain(composer.task(o)))
+
+
+def said(compose: Callable[[], dict[str, Any]]) -> str:
+    try:
+        with cli.translated():
+            return repr(compose())
+    except Exception as error:  # whatever one way raises, the other raises too
+        return repr(error)
+
+
+def test_jobs_that_agree_in_the_numbers_that_others_ask_for_are_resolved_once(
+    composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh, resolved = Composer(composer.loader, composer.master), []
+    real = build.plain
+    monkeypatch.setattr(build, "plain", lambda config: resolved.append(1) or real(config))
+    for epochs in (3, 4):  # stop.epochs is an interpolation of it
+        for seed in range(5):
+            fresh.values(
+                [f"++seed={seed}", "++lr=0.1", "++optimizer.mu=0.5", "optimizer=momentum", f"++epochs={epochs}"]
+            )
+    assert len(resolved) == 2
+    for rate in range(100):
+        fresh.values([f"++optimizer.lr={rate}"])  # lr is one of it
+    assert len(resolved) == 102
+    assert len(fresh.resolved) == compose.KEPT
 
 
 SUBDIRS = [
