@@ -103,7 +103,10 @@ def mapping(given: Any) -> dict[str, Any]:
 
 def to_yaml(made: Run) -> str:
     """The configuration of a run with every default in it; `from_yaml` of it gives an equal run."""
-    return "".join(block(json.dumps({key: value})) for key, value in described(made).items())
+    return "".join(
+        f"{key}: {value}\n" if type(value) is int else block(json.dumps({key: value}))
+        for key, value in described(made).items()
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -390,12 +390,13 @@ def one_job(arguments: list[str]) -> Callable[[DictConfig], None]:
 
 def launched(path: Path, composer: Composer, jobs: Sequence[Sequence[str]], **ways: int | str) -> None:
     """Called by the launcher of the house: all jobs of a sweep, as overrides that the composer understands."""
+    from runner import build
     from runner.sweep import launch
     from runner.sweep.grid import Cell
 
     cells = [
-        Cell(tuple(map(plain, overrides)), partial(composer.values, overrides), partial(composer.folder, overrides))
-        for overrides in jobs
+        Cell(tuple(map(plain, each)), partial(composer.values, each, build.plain), partial(composer.folder, each))
+        for each in jobs
     ]
     go = launch.extend if _asked.extending else launch.start
     checked = {name: way(name, value) for name, value in ways.items()}

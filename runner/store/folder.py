@@ -40,14 +40,14 @@ class RunFolder:
     notices   what the user should know of the opening
     """
 
-    def __init__(self, path: Path, lock: int, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, lock: int, manifest: dict[str, Any]) -> None:
         self.path = path
-        self.columns = tuple(columns)
+        self.columns = tuple(manifest["columns"])
         self.rows: list[Row] = []
         self.restored: dict[str, Any] | None = None
         self.notices: list[str] = []
         self._lock = lock
-        self._run = read_manifest(path)["sha256"]  # every commit names the run that it belongs to
+        self._run = manifest["sha256"]  # every commit names the run that it belongs to
         self._metrics = Lines(path / "metrics.csv")
         try:
             self._timing = Lines(path / "timing.csv")
@@ -105,7 +105,7 @@ class RunFolder:
             if lock is not None:
                 os.close(lock)
             raise
-        return cls(path, lock, columns)
+        return cls(path, lock, about)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -114,11 +114,11 @@ class RunFolder:
         Raises `LockedError` where a live process has it, `CorruptError` where its files do not fit together.
         """
         path = whole(path)
-        columns = read_manifest(path)["columns"]
+        read_manifest(path)  # before a lock file is made where no run is
         refuse_links(path)
         lock = locked(path)
         try:
-            folder = cls(path, lock, columns)
+            folder = cls(path, lock, read_manifest(path))
         except BaseException:
             os.close(lock)
             raise
@@ -404,7 +404,11 @@ def read_status(path: Path) -> dict[str, Any]:
 
     Raises `CorruptError` where it is not what was written for this run.
     """
-    manifest, summary = read_manifest(path), read_json(path / "summary.json")
+    return _status(path, read_manifest(path))
+
+
+def _status(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    summary = read_json(path / "summary.json")
     status, verdict = summary.get("status"), summary.get("verdict", "")
     unknown = status not in STATUSES or not isinstance(verdict, str) or (status != "running" and not verdict)
     if unknown or not (unsealed(summary, of=manifest["sha256"]) or is_bare(summary, manifest)):
@@ -424,7 +428,8 @@ def verified(path: Path) -> list[str]:
 
     Returns a notice for what nothing vouches for: rows behind the last commit of a run that has not ended.
     """
-    manifest, summary, metrics = read_manifest(path), read_status(path), path / "metrics.csv"
+    manifest, metrics = read_manifest(path), path / "metrics.csv"
+    summary = _status(path, manifest)
     with disk(metrics, "read"):
         refuse_missing(metrics)
         data = metrics.read_bytes()

@@ -131,7 +131,9 @@ def test_numbers_set_on_a_copy_are_what_composing_and_resolving_give(case: str, 
     fresh = Composer(composer.loader, composer.master)
     for job in NUMBERS[case]:
         overrides = grammar.lenient(job.split())
-        assert said(lambda o=overrides: fresh.values(o)) == said(lambda o=overrides: build.plain(composer.task(o)))
+        assert said(lambda o=overrides: fresh.values(o, build.plain)) == said(
+            lambda o=overrides: build.plain(composer.task(o))
+        )
 
 
 def said(compose: Callable[[], dict[str, Any]]) -> str:
@@ -142,20 +144,20 @@ def said(compose: Callable[[], dict[str, Any]]) -> str:
         return repr(error)
 
 
-def test_jobs_that_agree_in_the_numbers_that_others_ask_for_are_resolved_once(
-    composer: Composer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_that_agree_in_the_numbers_that_others_ask_for_are_resolved_once(composer: Composer) -> None:
     fresh, resolved = Composer(composer.loader, composer.master), []
-    real = build.plain
-    monkeypatch.setattr(build, "plain", lambda config: resolved.append(1) or real(config))
+
+    def plain(config: DictConfig) -> dict[str, Any]:
+        resolved.append(config)
+        return build.plain(config)
+
     for epochs in (3, 4):  # stop.epochs is an interpolation of it
         for seed in range(5):
-            fresh.values(
-                [f"++seed={seed}", "++lr=0.1", "++optimizer.mu=0.5", "optimizer=momentum", f"++epochs={epochs}"]
-            )
+            numbers = [f"++seed={seed}", "++lr=0.1", "++optimizer.mu=0.5", f"++epochs={epochs}"]
+            fresh.values(["optimizer=momentum", *numbers], plain)
     assert len(resolved) == 2
     for rate in range(100):
-        fresh.values([f"++optimizer.lr={rate}"])  # lr is one of it
+        fresh.values([f"++optimizer.lr={rate}"], plain)  # lr is one of it
     assert len(resolved) == 102
     assert len(fresh.resolved) == compose.KEPT
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -43,10 +43,11 @@ class Composer:
         self.asked: dict[tuple[Any, ...], frozenset[str] | None] = {}  # by structure and keys; None: resolve each
         self.resolved: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
 
-    def values(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The configuration of a job as plain values; raises what `task` raises, and `ConfigError`."""
-        from runner.build import plain
+    def values(self, overrides: Sequence[str], plain: Callable[[DictConfig], dict[str, Any]]) -> dict[str, Any]:
+        """What `plain` makes of the configuration of a job: its values, every interpolation resolved.
 
+        Raises what `task` and `plain` raise.
+        """
         structure, values = self.split(overrides)
         if not all(is_number(each) for each in values):
             return plain(self.task(overrides))
