@@ -39,8 +39,6 @@ def main() -> None:
 def sweeps(quick: bool) -> None:
     caption = "Whole sweep from the shell, s: 32 learning rates, digits, 30 epochs, all files"
     print("\n" + table(caption, sweep.comparisons(5 if quick else 30), unit=1.0))
-    if not sweep.joblib_is_there():
-        print("hydra/launcher=joblib: missing; `pip install hydra-joblib-launcher` for its line")
     for caption, lines in (
         ("Sweeps of more and more runs of the default experiment, one epoch, lanes=off workers=1", sweep.growth()),
         ("Sweeps of more and more runs and epochs, MLP 64-32-32-10, from the shell", sweep.linear()),

@@ -2,7 +2,7 @@
 
 Every side starts from the shell. The rivals: a call of `optrun` for each rate (one call is timed and multiplied);
 Hydra's basic launcher, which runs the jobs one after the other in one process, and its joblib launcher with two jobs at
-a time, where it is installed; and our own launcher without what makes it fast, one after the other in one process.
+a time; and our own launcher without what makes it fast, one after the other in one process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from itertools import count
 from pathlib import Path
 
@@ -45,18 +44,13 @@ def comparisons(seconds: float) -> Iterator[Comparison]:
             ("64-32-32-10 : 32 calls of optrun (one call x 32)", SMALL, calls, 1 / 20),
             ("64-32-32-10 : hydra/launcher=basic", SMALL, sweep(SMALL, *BASIC), 1 / 5),
             ("64-32-32-10 : lanes=off workers=1", SMALL, sweep(SMALL, *ONE_BY_ONE), None),
+            ("64-32-32-10 : hydra/launcher=joblib, 2 jobs", SMALL, sweep(SMALL, *JOBLIB), 1 / 3),
             ("64-128-128-10 : hydra/launcher=basic", WIDE, sweep(WIDE, *BASIC), 1 / 2.5),
             ("64-128-128-10 : lanes=off workers=1", WIDE, sweep(WIDE, *ONE_BY_ONE), None),
         ]
-        if joblib_is_there():
-            rivals.append(("64-32-32-10 : hydra/launcher=joblib, 2 jobs", SMALL, sweep(SMALL, *JOBLIB), 1 / 3))
         for what, network, theirs, bound in rivals:
             times = in_turns({"ours": sweep(network), "theirs": theirs}, seconds)
             yield Comparison(what, times["ours"], times["theirs"], bound)
-
-
-def joblib_is_there() -> bool:
-    return any(metadata.distributions(name="hydra-joblib-launcher"))
 
 
 def growth() -> Iterator[str]:

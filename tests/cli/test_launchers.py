@@ -40,7 +40,6 @@ def test_another_sweeper_hands_its_jobs_to_the_launcher_of_the_house(
 
 
 def test_joblib_trains_one_run_a_job(ours: list[bytes], call: Call, tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="hydra-joblib-launcher is not installed")
     answer = call("-m", "lr=0.1,0.01", *TINY, SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert answer.code == 0, answer.err
     assert metrics(tmp_path / "sweep") == ours
