@@ -37,15 +37,19 @@ def main() -> None:
 
 
 def sweeps(quick: bool) -> None:
-    caption = "Whole sweep from the shell, s: 32 learning rates, digits, 30 epochs, all files"
-    print("\n" + table(caption, sweep.comparisons(5 if quick else 30), unit=1.0))
-    for caption, lines in (
-        ("Sweeps of more and more runs of the default experiment, one epoch, lanes=off workers=1", sweep.growth()),
-        ("Sweeps of more and more runs and epochs, MLP 64-32-32-10, from the shell", sweep.linear()),
-    ):
-        print(f"\n{caption}\n")
-        for line in lines:
-            print(line)
+    with sweep.scratch() as folder:
+        caption = "Whole sweep from the shell, s: 32 learning rates, digits, 30 epochs, all files"
+        print("\n" + table(caption, sweep.comparisons(folder, 5 if quick else 30), unit=1.0))
+        for caption, lines in (
+            (
+                "Sweeps of more and more runs of the default experiment, one epoch, lanes=off workers=1",
+                sweep.growth(folder),
+            ),
+            ("Sweeps of more and more runs and epochs, MLP 64-32-32-10, from the shell", sweep.linear(folder)),
+        ):
+            print(f"\n{caption}\n")
+            for line in lines:
+                print(line)
 
 
 def steps(quick: bool) -> None:

@@ -30,58 +30,55 @@ GROWTH = (16, 128, 512)
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 
 
-def comparisons(seconds: float) -> Iterator[Comparison]:
+def comparisons(folder: str, seconds: float) -> Iterator[Comparison]:
     """Our sweep against its rivals, wall time, in about so many seconds each."""
-    with scratch() as folder:
 
-        def sweep(network: str, *more: str) -> Timed:
-            return lambda: timed(folder, "-m", f"lr={','.join(RATES)}", network, *more)
+    def sweep(network: str, *more: str) -> Timed:
+        return lambda: timed(folder, "-m", f"lr={','.join(RATES)}", network, *more)
 
-        def calls() -> float:
-            return len(RATES) * timed(folder, "lr=0.01", SMALL)
+    def calls() -> float:
+        return len(RATES) * timed(folder, "lr=0.01", SMALL)
 
-        rivals: list[tuple[str, str, Timed, float | None]] = [
-            ("64-32-32-10 : 32 calls of optrun (one call x 32)", SMALL, calls, 1 / 20),
-            ("64-32-32-10 : hydra/launcher=basic", SMALL, sweep(SMALL, *BASIC), 1 / 5),
-            ("64-32-32-10 : lanes=off workers=1", SMALL, sweep(SMALL, *ONE_BY_ONE), None),
-            ("64-32-32-10 : hydra/launcher=joblib, 2 jobs", SMALL, sweep(SMALL, *JOBLIB), 1 / 3),
-            ("64-128-128-10 : hydra/launcher=basic", WIDE, sweep(WIDE, *BASIC), 1 / 2.5),
-            ("64-128-128-10 : lanes=off workers=1", WIDE, sweep(WIDE, *ONE_BY_ONE), None),
-        ]
-        for what, network, theirs, bound in rivals:
-            times = in_turns({"ours": sweep(network), "theirs": theirs}, seconds)
-            yield Comparison(what, times["ours"], times["theirs"], bound)
+    rivals: list[tuple[str, str, Timed, float | None]] = [
+        ("64-32-32-10 : 32 calls of optrun (one call x 32)", SMALL, calls, 1 / 20),
+        ("64-32-32-10 : hydra/launcher=basic", SMALL, sweep(SMALL, *BASIC), 1 / 5),
+        ("64-32-32-10 : lanes=off workers=1", SMALL, sweep(SMALL, *ONE_BY_ONE), None),
+        ("64-32-32-10 : hydra/launcher=joblib, 2 jobs", SMALL, sweep(SMALL, *JOBLIB), 1 / 3),
+        ("64-128-128-10 : hydra/launcher=basic", WIDE, sweep(WIDE, *BASIC), 1 / 2.5),
+        ("64-128-128-10 : lanes=off workers=1", WIDE, sweep(WIDE, *ONE_BY_ONE), None),
+    ]
+    for what, network, theirs, bound in rivals:
+        times = in_turns({"ours": sweep(network), "theirs": theirs}, seconds)
+        yield Comparison(what, times["ours"], times["theirs"], bound)
 
 
-def growth() -> Iterator[str]:
+def growth(folder: str) -> Iterator[str]:
     """Sweeps of more and more runs of one epoch: the time, the part of it that is not training, the peak of memory."""
     yield f"{'runs':>6}{'s':>8}{'ms a run':>10}{'not training, ms a run':>24}{'peak, MB':>10}"
     first: tuple[int, float, float] | None = None
-    with scratch() as folder:
-        for runs in GROWTH:
-            name = f"growth{runs}"
-            seconds, peak = measured(folder, "-m", f"seed=range({runs})", "epochs=1", *ONE_BY_ONE, into=name)
-            trained = sum(map(training_s, (Path(folder) / name).glob("*/timing.csv")))
-            first = first or (runs, seconds, trained)
-            more = runs - first[0]
-            each = f"{1e3 * (seconds - first[1]) / more:.2f}" if more else ""
-            own = f"{1e3 * (seconds - first[1] - (trained - first[2])) / more:.2f}" if more else ""
-            yield f"{runs:>6}{seconds:>8.2f}{each:>10}{own:>24}{peak:>10.0f}"
+    for runs in GROWTH:
+        name = f"growth{runs}"
+        seconds, peak = measured(folder, "-m", f"seed=range({runs})", "epochs=1", *ONE_BY_ONE, into=name)
+        trained = sum(map(training_s, (Path(folder) / name).glob("*/timing.csv")))
+        first = first or (runs, seconds, trained)
+        more = runs - first[0]
+        each = f"{1e3 * (seconds - first[1]) / more:.2f}" if more else ""
+        own = f"{1e3 * (seconds - first[1] - (trained - first[2])) / more:.2f}" if more else ""
+        yield f"{runs:>6}{seconds:>8.2f}{each:>10}{own:>24}{peak:>10.0f}"
 
 
-def linear() -> Iterator[str]:
+def linear(folder: str) -> Iterator[str]:
     """How the time of whole sweeps grows with their runs, and with their epochs: a line and a bar for each."""
     yield f"{'runs':>6}{'epochs':>8}{'s':>8}{'ms a run and epoch':>20}{'peak, MB':>10}"
-    with scratch() as folder:
-        sizes = [*((runs, 10) for runs in (8, 32, 128, 512)), *((64, epochs) for epochs in (10, 40, 160))]
-        found = []
-        for runs, epochs in sizes:
-            more = (SMALL, f"seed=range({runs})", f"epochs={epochs}", "stop=epochs")
-            found.append((runs, epochs, *measured(folder, "-m", *more, into=f"linear{runs}_{epochs}")))
-        longest = max(seconds for _, _, seconds, _ in found)
-        for runs, epochs, seconds, peak in found:
-            bar = "#" * round(40 * seconds / longest)
-            yield f"{runs:>6}{epochs:>8}{seconds:>8.2f}{1e3 * seconds / runs / epochs:>20.3f}{peak:>10.0f}  {bar}"
+    sizes = [*((runs, 10) for runs in (8, 32, 128, 512)), *((64, epochs) for epochs in (10, 40, 160))]
+    found = []
+    for runs, epochs in sizes:
+        more = (SMALL, f"seed=range({runs})", f"epochs={epochs}", "stop=epochs")
+        found.append((runs, epochs, *measured(folder, "-m", *more, into=f"linear{runs}_{epochs}")))
+    longest = max(seconds for _, _, seconds, _ in found)
+    for runs, epochs, seconds, peak in found:
+        bar = "#" * round(40 * seconds / longest)
+        yield f"{runs:>6}{epochs:>8}{seconds:>8.2f}{1e3 * seconds / runs / epochs:>20.3f}{peak:>10.0f}  {bar}"
 
 
 def training_s(path: Path) -> float:
@@ -92,7 +89,11 @@ def training_s(path: Path) -> float:
 
 @contextmanager
 def scratch() -> Iterator[str]:
-    """A folder beside the runs, on the disk that they are written to."""
+    """A folder beside the runs, on the disk that they are written to, for all that is measured.
+
+    Nothing in it may be deleted in between: for half a minute ext4 does not give an inode again and looks past every
+    such one when a file is made, which then takes up to 0.6 ms and not 0.02.
+    """
     (ROOT / "outputs").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".bench.", dir=ROOT / "outputs") as folder:
         yield folder
