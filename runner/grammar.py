@@ -21,7 +21,7 @@ def lenient(arguments: list[str]) -> list[str]:
 
     Hydra would answer `lrr=0.1` with the advice to write `+lrr=0.1`, and then accept that.
 
-    An argument that is a choice of its own room is chosen by name like the room itself.
+    An argument that is a choice of its own room is chosen by name like the room itself, and several probes each by its.
 
     >>> lenient(["optimizer=adam", "lrr=0.1", "+x=1", "hydra.run.dir=a", "-m"])
     ['optimizer=adam', '++lrr=0.1', '+x=1', 'hydra.run.dir=a', '-m']
@@ -34,8 +34,24 @@ def lenient(arguments: list[str]) -> list[str]:
         key = re.match(r"[A-Za-z_][\w.]*(?==)", argument)
         return key is not None and key[0] not in kept and not key[0].startswith("hydra.")
 
-    chosen = [f"{room}@{argument}" if (room := room_within(argument)) else argument for argument in arguments]
+    apart = [each for argument in arguments for each in one_by_one(argument)]
+    chosen = [f"{room}@{argument}" if (room := room_within(argument)) else argument for argument in apart]
     return [f"++{argument}" if unknown_to_hydra(argument) else argument for argument in chosen]
+
+
+def one_by_one(argument: str) -> list[str]:
+    """A list of probes as the choice of `several`, and of each of them.
+
+    >>> one_by_one("probe=[distance,sharpness]")
+    ['probe=several', '+probe@probe.of.distance=distance', '+probe@probe.of.sharpness=sharpness']
+    >>> one_by_one("probe=distance")
+    ['probe=distance']
+    """
+    listed = re.fullmatch(r"probe=\[(\w+(?:, *\w+)*)\]", argument)
+    if not listed:
+        return [argument]
+    names = dict.fromkeys(re.split(", *", listed[1]))
+    return ["probe=several", *(f"+probe@probe.of.{name}={name}" for name in names)]
 
 
 def room_within(argument: str) -> str:
@@ -130,9 +146,13 @@ def plain(override: str) -> str:
 
     >>> plain("++lr=0.1"), plain("schedule@schedule.then=cosine")
     ('lr=0.1', 'schedule.then=cosine')
+    >>> plain("+stop@stop.rules.target=target")
+    '+stop@stop.rules.target=target'
     """
     room, _, rest = override.lstrip("+").partition("@")
-    return rest if room and room_within(rest) == room else override.lstrip("+")
+    if room and rest and room_within(rest) == room:
+        return rest
+    return override if "@" in override.partition("=")[0] else override.lstrip("+")
 
 
 def plugin_names(arguments: list[str]) -> tuple[str, ...]:

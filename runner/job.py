@@ -113,7 +113,7 @@ def claimed(run: Run, m: Material, path: Path, command: str, together: bool) -> 
     """A run that was prepared, in a new folder."""
     files = {"preprocess.npz": packed(m.statistics)}
     about = manifest(run, m, command) | {"side_by_side": together}
-    return Opened(run, m, RunFolder.claim(path, build.to_yaml(run), about, columns(run), files), together)
+    return Opened(run, m, RunFolder.claim(path, build.to_yaml(run), about, columns(run, m), files), together)
 
 
 def resume(

@@ -288,7 +288,7 @@ class Group:
             lane, judged = self.lanes[k], everyone[k]
             diverged = Diverged(*bad[k]) if k in bad else None
             row = lane.at.row(lane.epoch, dict(zip(validation, values, strict=True)), lane.run.loss, diverged)
-            row |= measured(lane.run, lane.m, judged, lane.start, lane.epoch)
+            row |= measured(lane.run, lane.m, judged, lane.start, lane.epoch, lane.at)
             lane.folder.append(row, epoch_s, lane.at.tally.examples)
             lane.watcher.row(row)
             lane.at.close_epoch(row, judged)

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -21,10 +21,12 @@ from torch import Tensor, nn
 
 from runner.architecture.base import Architecture, examine
 from runner.core import device as devices
+from runner.core.activity import activity
 from runner.core.check import Choice, Count, Index, Range, Rate
 from runner.core.curvature import Curved
 from runner.core.device import DTYPES, Precision
 from runner.core.errors import ConfigError, DataError
+from runner.core.moments import Moments
 from runner.core.streams import stream
 from runner.core.theta import Layout, adopt
 from runner.dataset.base import Array, Dataset, Split, Table
@@ -32,7 +34,7 @@ from runner.init.base import Init
 from runner.loss.base import Loss
 from runner.optimizer.base import Optimizer
 from runner.preprocess.base import Preprocess, Statistics
-from runner.probe.base import Probe
+from runner.probe.base import Network, Probe
 from runner.regularizer.base import Regularizer
 from runner.sampler.base import Sampler
 from runner.schedule.base import Schedule
@@ -170,6 +172,13 @@ class Material:
     data_sha256: str
     start_sha256: str  # of theta before the first step
     order_sha256: str  # of the batches of the first epoch
+
+    @cached_property
+    def network(self) -> Network:
+        """What a probe may have columns for. Costs a pass over two examples."""
+        two = self.objective.measuring().sample(2, 0)
+        moments = sum(isinstance(part, Moments) for part in self.module.modules())
+        return Network(self.layout, len(activity(two, self.theta)), moments)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from runner.core.objective import Counts, Objective
 from runner.core.signals import Signals
 from runner.core.streams import stream
 from runner.loss.base import Loss
-from runner.probe.base import Observation
+from runner.probe.base import Observation, Step
+from runner.probe.none import NoProbe
 from runner.run import Inputs, Material, Part, Run
 from runner.schedule.base import Progress
 from runner.stop.base import FULL_GRADIENT
@@ -71,11 +72,15 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                 for x, y in batches(run, m.train, epoch, at.batch):
                     if at.batch and run.stop.due(at.step, folder.elapsed_s):
                         break  # the epoch ends here, with a short row
+                    last = at.batch == steps - 1
+                    before = m.theta.clone() if last and run.probe.follows else None
                     at.lr = run.lr * run.schedule.factor(Progress(at.step, steps, limit), rows)
                     m.objective.on(x, y, noise)
                     run.optimizer.step(m.theta, at.memory, m.objective, at.lr, at.step + 1)
                     run.architecture.project(m.theta)
                     at.count(m.objective, run.loss)
+                    if before is not None:
+                        at.followed = followed(run, m, before, at.lr)
                     if signals.received or time.monotonic() > look:
                         look = time.monotonic() + 0.1
                         if signals.received or look > folder.due_at():
@@ -88,7 +93,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
             judged = run.optimizer.eval_theta(m.theta, at.memory)
             m.objective.refit(judged, Inputs(m.train, EVALUATED))
             row = at.row(epoch, evaluate(run.loss, m.objective, judged, m.validation), run.loss, bad)
-            row |= measured(run, m, judged, start, epoch)
+            row |= measured(run, m, judged, start, epoch, at)
             folder.append(row, time.monotonic() - begun, at.tally.examples)
             watcher.row(row)
             at.close_epoch(row, judged)
@@ -97,18 +102,40 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
     return concluded(run, m, at, verdict, diverged)
 
 
-def measured(run: Run, m: Material, judged: Tensor, start: Tensor, epoch: int) -> Row:
+def measured(run: Run, m: Material, judged: Tensor, start: Tensor, epoch: int, at: State) -> Row:
     """What the other rooms add to the row of an epoch: the stop rule's full gradient, the penalty, the probe."""
     row: Row = {}
     if run.stop.full_gradient_every:
         row |= {FULL_GRADIENT: full_gradient(run, m, judged, epoch)}
     row |= zip(run.regularizer.columns, run.regularizer.measure(judged, m.layout), strict=True)
-    if run.probe.columns:
+    names = probed(run, m)
+    if names:
         asked = m.objective.measuring()
-        seen = Observation(judged.clone(), start, m.layout, lambda n: asked.sample(n, PROBED))
+        stable = None if m.objective.summed else run.optimizer.stable_below(at.lr)
+        seen = Observation(judged.clone(), start, m.layout, lambda n: asked.sample(n, PROBED), at.lr, stable)
         with m.objective.evaluation(judged), torch.enable_grad():
-            row |= zip(run.probe.columns, run.probe.measure(seen), strict=True)
+            found = run.probe.measure(seen)
+        short = len(names) - len(found) - len(at.followed)  # an epoch that was cut short has no last step
+        row |= zip(names, (*found, *at.followed, *[math.nan] * short), strict=True)
     return row
+
+
+def followed(run: Run, m: Material, before: Tensor, lr: float) -> list[float]:
+    """What the probe says of the step that was just made from `before`, on the mini-batch of that step."""
+    asked = m.objective.measuring()
+    asked.x, asked.y = m.objective.x, m.objective.y
+    present = {name: buffer.clone() for name, buffer in m.objective.buffers.items()}
+    after = m.theta.clone()
+    try:
+        value, gradient = asked.value_and_grad(before)
+        gradient, values = gradient.clone(), (value, asked.value(after))
+    except Diverged:  # which the step would have met before
+        gradient, values = torch.full_like(before, math.nan), (math.nan, math.nan)
+    for name, buffer in m.objective.buffers.items():
+        buffer.copy_(present[name])
+    step = Step(before, after, gradient, values, lr, m.layout, lambda n: asked.sample(n, PROBED), len(asked.y))
+    with m.objective.evaluation(after), torch.enable_grad():
+        return list(run.probe.measure_step(step))
 
 
 def concluded(run: Run, m: Material, at: State, verdict: str, diverged: bool) -> Ending:
@@ -192,12 +219,19 @@ def full_gradient(run: Run, m: Material, theta: Tensor, epoch: int) -> float:
     return m.objective.norm_of_all(theta, parts, len(m.train))
 
 
-def columns(run: Run) -> tuple[str, ...]:
-    """The header of metrics.csv."""
+def probed(run: Run, m: Material | None) -> tuple[str, ...]:
+    """The columns of the probe; without the material, those that every network has."""
+    if m is None or run.probe == NoProbe():
+        return run.probe.columns
+    return (*run.probe.columns, *run.probe.layered(m.network), *run.probe.stepped(m.network))
+
+
+def columns(run: Run, m: Material | None = None) -> tuple[str, ...]:
+    """The header of metrics.csv; without the material, those columns that every network has."""
     metrics = [f"{part}_{name}" for name in run.loss.metrics for part in ("train", "val")]
     fixed = ("epoch", "step", "examples", "lr", "train_loss", "val_loss", *metrics, "grad_norm", *COUNTS)
     full = (FULL_GRADIENT,) if run.stop.full_gradient_every else ()
-    return (*fixed, *full, *run.regularizer.columns, *run.probe.columns)
+    return (*fixed, *full, *run.regularizer.columns, *probed(run, m))
 
 
 def moved(tree: Any, device: torch.device) -> Any:
@@ -274,6 +308,7 @@ class State:
     batch     steps done in the epoch in progress
     counts    what the objective was asked
     buffers   what the module keeps beside theta (running statistics), by name
+    followed  what the probe said of the last step of the epoch in progress
     best_*    the epoch with the lowest validation loss so far (0: none), that loss, its parameters and its buffers
     """
 
@@ -290,6 +325,7 @@ class State:
     lr: float = math.nan
     tally: Tally = field(default_factory=Tally)
     noise_state: Tensor | None = None
+    followed: list[float] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
 
     @classmethod
@@ -362,7 +398,7 @@ class State:
 
     def close_epoch(self, row: Row, judged: Tensor) -> None:
         """Start counting anew, and keep the parameters and the buffers where they are the best so far."""
-        self.batch, self.tally = 0, Tally()
+        self.batch, self.tally, self.followed = 0, Tally(), []
         if row["val_loss"] < self.best_loss and math.isfinite(row["train_loss"]):
             self.best_loss, self.best_epoch = row["val_loss"], int(row["epoch"])
             self.best_theta.copy_(judged)

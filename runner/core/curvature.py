@@ -212,6 +212,12 @@ class Curved(Objective):
         other.x, other.y = self._pool.rows(self._drawn(min(n, len(self._pool)), t))
         return other
 
+    def among(self, numbers: Tensor) -> Curved:
+        """The same loss on those of its examples that have these numbers `[n]`; one may come several times."""
+        part = Sampled(self)
+        part.x, part.y = self.x.index_select(0, numbers), self.y.index_select(0, numbers)
+        return part
+
     def measuring(self) -> Curved:
         """The same loss for somebody who only looks: what it is asked is counted and noted elsewhere, and not kept."""
         return Curved(

@@ -130,6 +130,10 @@ class Optimizer(Choice, ABC):
         """The call of a torch class that gives the same iterates, where there is one."""
         return None
 
+    def stable_below(self, lr: float) -> float | None:
+        """The largest eigenvalue of the Hessian with which the rule still converges on a quadratic; None: not known."""
+        return None
+
     def check(self, layout: Layout) -> None:
         """`ConfigError` for parameters that the rule cannot train, before any training."""
 

@@ -39,5 +39,8 @@ class HeavyBall(Elementwise):
         p = add_scaled_(state["p"].mul_(self.mu), -lr, g)
         theta.add_(p)
 
+    def stable_below(self, lr: float) -> float:
+        return 2 * (1 + self.mu) / lr
+
     def rule(self, lr: float) -> str:
         return f"p <- {self.mu} p - {lr} g;  theta <- theta + p"

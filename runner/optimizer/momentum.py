@@ -46,6 +46,9 @@ class Momentum(Elementwise):
         else:
             momentum_kernel(theta, g, state["v"], lr, self.mu, nesterov=False)
 
+    def stable_below(self, lr: float) -> float:
+        return 2 * (1 + self.mu) / lr
+
     def rule(self, lr: float) -> str:
         return f"v <- {self.mu} v + g;  theta <- theta - {lr} v"
 

@@ -39,6 +39,9 @@ class MomentumEMA(Elementwise):
     def update(self, theta: Tensor, g: Tensor, state: State, lr: float, t: int) -> None:
         add_scaled_(theta, -lr, state["v"].lerp_(g, 1 - self.mu))
 
+    def stable_below(self, lr: float) -> float:
+        return 2 * (1 + self.mu) / ((1 - self.mu) * lr)
+
     def rule(self, lr: float) -> str:
         return f"v <- {self.mu} v + {1 - self.mu:.6g} g;  theta <- theta - {lr} v"
 

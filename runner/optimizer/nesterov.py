@@ -46,6 +46,9 @@ class Nesterov(Elementwise):
         else:
             momentum_kernel(theta, g, state["v"], lr, self.mu, nesterov=True)
 
+    def stable_below(self, lr: float) -> float:
+        return 2 * (1 + self.mu) / ((1 + 2 * self.mu) * lr)
+
     def rule(self, lr: float) -> str:
         return f"v <- {self.mu} v + g;  theta <- theta - {lr} (g + {self.mu} v)"
 

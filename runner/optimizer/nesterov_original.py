@@ -51,6 +51,9 @@ class NesterovOriginal(Elementwise):
         p = add_scaled_(state["p"].mul_(self.mu_at(t)), -lr, g)
         theta.add_(p)
 
+    def stable_below(self, lr: float) -> float | None:
+        return 2 * (1 + self.mu) / ((1 + 2 * self.mu) * lr) if self.growth == "constant" else None
+
     def rule(self, lr: float) -> str:
         mu = f"{self.mu}" if self.growth == "constant" else f"min({self.mu}, (t - 1)/(t + 2))"
         return f"p <- mu p - {lr} g(theta + mu p);  theta <- theta + p;  mu = {mu}"

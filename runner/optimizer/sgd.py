@@ -28,6 +28,9 @@ class SGD(Elementwise):
     def update(self, theta: Tensor, g: Tensor, state: dict[str, Tensor], lr: float, t: int) -> None:
         add_scaled_(theta, -lr, g)
 
+    def stable_below(self, lr: float) -> float:
+        return 2 / lr
+
     def rule(self, lr: float) -> str:
         return f"theta <- theta - {lr} g"
 

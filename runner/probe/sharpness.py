@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -14,6 +15,8 @@ class Sharpness(Probe):
 
         sharpness = lambda_max(d^2 L / dtheta^2)
 
+        stable_below = 2 / lr for sgd, 2 (1 + mu) / lr for momentum;   nan for other rules
+
     On a quadratic, gradient descent with rate lr converges where the sharpness is below 2 / lr. On networks it often
     rises until it gets there and stays about there: the edge of stability.
 
@@ -23,7 +26,7 @@ class Sharpness(Probe):
     steps: of Lanczos' method; the largest eigenvalue, if it stands apart, is had to some digits after ten or twenty
 
     >>> Sharpness().columns
-    ('sharpness',)
+    ('sharpness', 'stable_below')
 
     Source: Cohen, Kaur, Li, Kolter & Talwalkar 2021 (arXiv 2103.00065). Lanczos: runner/linalg/lanczos.py.
     """
@@ -33,7 +36,8 @@ class Sharpness(Probe):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("sharpness",)
+        return ("sharpness", "stable_below")
 
     def measure(self, seen: Observation) -> tuple[float, ...]:
-        return (spectrum(seen, self.examples, self.steps)[-1],)
+        stable = math.nan if seen.stable is None else seen.stable
+        return (spectrum(seen, self.examples, self.steps)[-1], stable)

@@ -44,14 +44,14 @@ SHARE = 0.25  # of the free memory that the groups of all workers may take
 def program(run: Run) -> tuple[Any, ...] | None:
     """What runs must have in common to train side by side; None where this one trains alone.
 
-    Alone train: rules that ask for more than gradients (torch's classes), stop rules that go by the clock, penalties of
-    which a row depends on its neighbours by rounding; runs on a GPU, where none of this was ever tried; and, found
-    later, data that are read from the disk as needed.
+    Alone train: rules that ask for more than gradients (torch's classes), stop rules that go by the clock, probes that
+    look at steps, penalties of which a row depends on its neighbours by rounding; runs on a GPU, where none of this was
+    ever tried; and, found later, data that are read from the disk as needed.
     """
     if run.device != "cpu" and (run.device != "auto" or devices.available() != ["cpu"]):
         return None
     rule = run.optimizer
-    if rule.gradients == "freely" or run.stop.timed or not run.regularizer.in_rows:
+    if rule.gradients == "freely" or run.stop.timed or run.probe.follows or not run.regularizer.in_rows:
         return None
     if rule.gradients == "elsewhere" and not rule.rates_in_rows:
         return None

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from runner import build
+from runner import train as loop
 from runner.core.curvature import Curved
 from runner.core.theta import Layout, Slot
-from runner.probe.base import Observation, Probe
+from runner.probe.base import Observation, Probe, Step
 from runner.probe.distance import Distance
-from runner.probe.hessian_trace import HessianTrace
 from runner.probe.none import NoProbe
-from runner.probe.optimality import Optimality
-from runner.probe.sharpness import Sharpness
+from runner.probe.several import Several
 from runner.run import Run, prepare
+from runner.sampler.shuffle import Shuffle
+from runner.stop.epochs import Epochs
+from runner.store import folder as store
 from runner.store.folder import Row, RunFolder
-from runner.train import columns, train
+from runner.train import columns, probed, train
+from tests.contract.rooms import choices
 
 LAYOUT = Layout((Slot("weight", (2,), 0, 2),))
 
@@ -50,6 +58,16 @@ class Vandal(Probe):
     def columns(self) -> tuple[str, ...]:
         return ("damage",)
 
+    @property
+    def follows(self) -> bool:
+        return True
+
+    def measure_step(self, step: Step) -> tuple[float, ...]:
+        for tensor in (step.before, step.after, step.gradient):
+            tensor.fill_(1e30)
+        step.examine(20).value_and_grad(torch.ones_like(step.after))
+        return ()
+
     def measure(self, seen: Observation) -> tuple[float, ...]:
         asked = seen.examine(50)
         asked.hessian(seen.theta)(seen.theta)
@@ -58,6 +76,10 @@ class Vandal(Probe):
         seen.theta.fill_(1e30)
         torch.rand(3)
         return (float(seen.theta[0]),)
+
+
+def all_of_them() -> dict[str, Probe]:
+    return {name: cls() for name, cls in choices("probe").items()}
 
 
 class Nobody:
@@ -69,7 +91,7 @@ class Nobody:
 
 
 def run(probe: Probe) -> Run:
-    """Three epochs with dropout, whose noise is what a careless probe would disturb first."""
+    """Three epochs with dropout and batch norm, whose noise and statistics a careless probe would disturb first."""
     rooms = {
         "dataset": "digits.Digits",
         "preprocess": "standardize.Standardize",
@@ -83,6 +105,7 @@ def run(probe: Probe) -> Run:
     }
     config = {room: {"_target_": f"runner.{room}.{target}"} for room, target in rooms.items()}
     mlp = {"_target_": "runner.architecture.mlp.MLP", "hidden": [16], "dropout": 0.5}
+    mlp["normalization"] = {"_target_": "runner.architecture.normalization.batch.Batch"}
     stop = {"_target_": "runner.stop.epochs.Epochs", "epochs": 3}
     numbers = {"lr": 0.01, "epochs": 3, "seed": 0, "device": "cpu"}
     made = build.run({**config, "architecture": mlp, "stop": stop, **numbers})
@@ -93,17 +116,17 @@ def trained(probe: Probe, folder: Path) -> tuple[Tensor, list[list[str]]]:
     """The parameters at the end, and the lines of metrics.csv without the columns of the probe."""
     chosen = run(probe)
     m = prepare(chosen)
-    with RunFolder.claim(folder, "", {}, columns(chosen)) as opened:
+    with RunFolder.claim(folder, "", {}, columns(chosen, m)) as opened:
         train(chosen, m, opened, Nobody())
     lines = (folder / "metrics.csv").read_text().splitlines()
     fields = [line.split(",") for line in lines]
-    return m.theta, [line[: len(line) - len(probe.columns)] for line in fields]
+    return m.theta, [line[: len(line) - len(probed(chosen, m))] for line in fields]
 
 
 @pytest.mark.parametrize(
     "probe",
-    [Distance(), Sharpness(steps=3), HessianTrace(signs=2), Optimality(steps=3), Vandal()],
-    ids=["distance", "sharpness", "hessian_trace", "optimality", "one that overwrites all it is shown"],
+    [*all_of_them().values(), Several(of=all_of_them()), Vandal()],
+    ids=[*all_of_them(), "all of them", "one that overwrites all it is shown"],
 )
 def test_a_training_with_a_probe_is_bit_for_bit_the_one_without(probe: Probe, tmp_path: Path) -> None:
     theta, lines = trained(NoProbe(), tmp_path / "without")
@@ -111,3 +134,38 @@ def test_a_training_with_a_probe_is_bit_for_bit_the_one_without(probe: Probe, tm
     assert torch.equal(watched, theta)
     assert watched_lines == lines
     assert len(lines) == 1 + 3
+
+
+class Stopped(Exception):
+    """The power went off."""
+
+
+@pytest.mark.parametrize("steps", range(1, 8))
+def test_a_run_that_is_cut_off_after_any_step_writes_the_same_numbers(
+    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two epochs of three steps; after each there is a commit, the last of an epoch among them."""
+    chosen = replace(run(Several(of=all_of_them())), epochs=2, sampler=Shuffle(batch_size=600), stop=Epochs(2))
+    monkeypatch.setattr(store, "LEAST_S", 0.0)
+    monkeypatch.setattr(store, "SHARE", 0)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=partial(next, count(1e6))))  # a look after each step
+
+    def begun(name: str, stop_after: int) -> Path:
+        m, made = prepare(chosen), count(1)
+        real = Curved.on
+
+        def on(self: Curved, *given: Any) -> None:
+            if next(made) > stop_after:
+                raise Stopped
+            real(self, *given)
+
+        with monkeypatch.context() as patch, RunFolder.claim(tmp_path / name, "", {}, columns(chosen, m)) as opened:
+            patch.setattr(Curved, "on", on)
+            with suppress(Stopped):
+                train(chosen, m, opened, Nobody())
+        return tmp_path / name
+
+    whole, part = begun("whole", 100), begun("part", steps)
+    with RunFolder.open(part) as opened:
+        train(chosen, prepare(chosen), opened, Nobody())
+    assert (part / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
