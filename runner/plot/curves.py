@@ -1,7 +1,8 @@
 """How did one run go: loss, metrics and learning rate over the epochs, on one slide.
 
 The loss has the left half. Right of it, over the same epochs, one panel each for the metrics and, lower, for what
-moved besides: the learning rate and the columns of the probes. A learning rate that never changed is a line of text.
+moved besides: the learning rate and what the probes saw. A learning rate that never changed is a line of text. Where
+the probes saw more than three quantities, those have a slide of their own.
 The best epoch, that with the lowest finite validation loss, is marked in every panel; a metric is shown with its value
 at that epoch and not with its own best one, because one set of weights has to be good at both.
 `grad_norm` and what the optimizer asked for stay in the CSV.
@@ -21,7 +22,6 @@ from matplotlib.figure import Figure
 from runner.plot.base import (
     BAD,
     DPI,
-    INK,
     QUIET,
     TRAIN,
     VALIDATION,
@@ -43,10 +43,13 @@ from runner.plot.base import (
     text_width,
     thin,
 )
+from runner.plot.panel.strip import Quantity, quantities, slide
+from runner.plot.panel.strip import draw as strip
 
 FIXED = ("epoch", "step", "examples", "lr", "train_loss", "val_loss")
 UNSEEN = ("grad_norm", "forward", "backward", "hvp")  # the norm of the gradient, and what the rule asked for
-WORDS = {"lr": "learning rate", "mae": "mean absolute error"}
+WORDS = {"mae": "mean absolute error"}
+BESIDE_LOSS = 3  # quantities of probes that have room there
 PERCENT = ("accuracy",)  # metrics that are a share of the examples
 TOLD = ("diverged", "interrupted", "failed")  # a status that the slide must not hide
 SERIES = (("train", TRAIN, (0, (4, 1.6)), 1.8, "white"), ("validation", VALIDATION, "solid", 2.2, VALIDATION))
@@ -80,11 +83,16 @@ class Run:
         return len(self.epochs) - 1 if row is None and self.status == "diverged" else row
 
     @property
-    def strips(self) -> list[str]:
-        """The columns for the low panels: the learning rate if it moved, then the probes."""
+    def probed(self) -> list[Quantity]:
+        """What the probes saw."""
         known = {*FIXED, *UNSEEN, *(f"{part}_{name}" for name in self.metrics for part in ("train", "val"))}
-        probes = [name for name in self.columns if name not in known and np.isfinite(self.columns[name]).any()]
-        return ["lr", *probes] if self.constant_lr is None and len(self.epochs) else probes
+        return quantities([c for c in self.columns if c not in known and np.isfinite(self.columns[c]).any()])
+
+    @property
+    def strips(self) -> list[Quantity]:
+        """What the low panels show: the learning rate if it moved, then the probes unless they have their own slide."""
+        moved = quantities(["lr"] if self.constant_lr is None and len(self.epochs) else [])
+        return moved + (self.probed if len(self.probed) <= BESIDE_LOSS else [])
 
     @property
     def constant_lr(self) -> float | None:
@@ -95,11 +103,17 @@ class Run:
 def draw(folder: Path) -> list[Path]:
     """Draw `curves.png` and `curves.svg` from the `manifest.json`, `metrics.csv` and `summary.json` of a run folder.
 
-    `summary.json` may be missing. Returns the two paths. Raises `DiskError` if a file cannot be read or written and
+    `summary.json` may be missing. Where the probes saw much, there are `probes.png` and `probes.svg` too. Returns the
+    paths. Raises `DiskError` if a file cannot be read or written and
     `CorruptError` if it does not hold what it should; the old pictures are then still there.
     """
     with look():
-        return save(figure(read(folder)), folder, "curves")
+        run = read(folder)
+        paths = save(figure(run), folder, "curves")
+        if len(run.probed) > BESIDE_LOSS:
+            best = None if run.best is None else float(run.epochs[run.best])
+            paths += save(slide(run.title, _notes(run), run.probed, run.columns, best), folder, "probes")
+        return paths
 
 
 def read(folder: Path) -> Run:
@@ -119,23 +133,26 @@ def figure(run: Run) -> Figure:
     heights = [2.0] * len(run.metrics) + [1.0] * len(run.strips)
     gaps, foot, head = 0.45, 0.62, 0.45
     least = max(3.4, 0.75 * sum(heights) + gaps * (len(heights) - 1))
-    slide, left_over = page(run.title, _notes(run), least + foot + head)
+    page_, left_over = page(run.title, _notes(run), least + foot + head)
     high = left_over - foot - head
     top = foot + high
     if not heights:
-        _loss(panel(slide, 0.8, foot, WIDTH - 0.8 - 1.15, high, "loss"), run)
-        return slide
-    _loss(panel(slide, 0.8, foot, 3.7, high, "loss"), run)
+        _loss(panel(page_, 0.8, foot, WIDTH - 0.8 - 1.15, high, "loss"), run)
+        return page_
+    _loss(panel(page_, 0.8, foot, 3.7, high, "loss"), run)
     unit = (high - gaps * (len(heights) - 1)) / sum(heights)
-    for at, name in enumerate([*run.metrics, *run.strips]):
+    best = None if run.best is None else float(run.epochs[run.best])
+    below: list[str | Quantity] = [*run.metrics, *run.strips]
+    for at, shown in enumerate(below):
         top -= heights[at] * unit
-        axes = panel(slide, 6.2, top, 2.75, heights[at] * unit, _heading(name))
-        _metric(axes, run, name) if name in run.metrics else _strip(axes, run, name)
+        heading = _heading(shown) if isinstance(shown, str) else shown.heading
+        axes = panel(page_, 6.2, top, 2.75, heights[at] * unit, heading)
+        _metric(axes, run, shown) if isinstance(shown, str) else strip(axes, shown, run.columns, best)
         if at + 1 < len(heights):
             axes.set_xlabel("")
             axes.set_xticklabels([])
         top -= gaps
-    return slide
+    return page_
 
 
 def _heading(name: str) -> str:
@@ -175,14 +192,6 @@ def _metric(axes: Axes, run: Run, name: str) -> None:
     if run.best is not None and np.isfinite(val[run.best]):
         label = f"{val[run.best]:.1f} %" if percent else number(val[run.best])
         _mark(axes, run.epochs[run.best], val[run.best], label, curves)
-
-
-def _strip(axes: Axes, run: Run, name: str) -> None:
-    _scale(axes, run, run.columns[name], is_log(run.columns[name]))
-    x, y = thin(*measured(run.epochs, run.columns[name]))
-    axes.plot(x, y, color=INK, lw=1.6, marker="o" if len(x) <= FEW else "", ms=3.5)
-    if run.best is not None:
-        axes.axvline(run.epochs[run.best], color=QUIET, lw=0.8, ls=":", zorder=1)
 
 
 def _scale(axes: Axes, run: Run, values: Values, log: bool, headroom: float = 0.0) -> None:

@@ -15,9 +15,10 @@ from runner.probe.base import Network, Observation, Probe, per_layer
 class Activations(Probe):
     """What comes out of every activation, how much of it is saturated, and which units are dead.
 
-        mean_l, second_l   mean of sigma(z) and of sigma(z)^2, over units, positions and examples
-        saturated_l        share of the inputs z at which |sigma'(z)| < `level`
-        dead_l             share of the units whose sigma'(z) is exactly 0 on every example
+        activation_mean_l     mean of sigma(z), over units, positions and examples
+        activation_second_l   mean of sigma(z)^2, the second moment
+        saturated_l           share of the inputs z at which |sigma'(z)| < `level`
+        dead_l                share of the units whose sigma'(z) is exactly 0 on every example
 
     Through a saturated unit hardly any gradient comes back, through a dead one none. Of a relu about half is saturated
     and should be; nothing of it should be dead. Where the second moment falls or grows from layer to layer, the scale
@@ -39,7 +40,7 @@ class Activations(Probe):
     level: Positive = 0.05
 
     def layered(self, network: Network) -> tuple[str, ...]:
-        names = ("mean", "second", "saturated", "dead")
+        names = ("activation_mean", "activation_second", "saturated", "dead")
         return tuple(column for name in names for column in per_layer(name, network.activations))
 
     def measure(self, seen: Observation) -> tuple[float, ...]:

@@ -16,10 +16,10 @@ class EffectiveRate(OfSteps):
     """The learning rate that each element of theta really has: what a step moved it by, for its gradient.
 
         rate_j = |theta_j after - theta_j before| / |g_j|,   of the last step of the epoch, where g_j is not 0
-        rate_05, rate_50, rate_95: its quantiles
+        effective_rate_05, effective_rate_50, effective_rate_95: its quantiles
 
     Of sgd all three are lr. An adaptive rule gives every element another one, and momentum moves by other gradients
-    than the last. Where rate_95 / rate_05 is large, the rule works as a diagonal preconditioner.
+    than the last. Where the last is far above the first, the rule works as a diagonal preconditioner.
 
     Costs a gradient and an evaluation on a mini-batch an epoch, which are not counted. Runs with it train one by one.
 
@@ -30,7 +30,7 @@ class EffectiveRate(OfSteps):
     """
 
     def stepped(self, network: Network) -> tuple[str, ...]:
-        return tuple(f"rate_{round(100 * share):02d}" for share in SHARES)
+        return tuple(f"effective_rate_{round(100 * share):02d}" for share in SHARES)
 
     def measure_step(self, step: Step) -> tuple[float, ...]:
         moving = step.gradient != 0

@@ -16,7 +16,7 @@ class Spectrum(Probe):
 
         eig_min, eig_max   the smallest and the largest eigenvalue of d^2 L / dtheta^2
         condition          eig_max / |eig_min|; of a convex loss it is the condition number of the ravine
-        negative           share of the eigenvalues below -`zero` eig_max: of the directions that bend down
+        negative_share     share of the eigenvalues below -`zero` eig_max: of the directions that bend down
 
     By stochastic Lanczos quadrature: `draws` random vectors, `steps` products each. Of the many eigenvalues near 0 the
     inner ones are had as a distribution only. eig_min of a network is about 0 from below, and condition says little.
@@ -29,7 +29,7 @@ class Spectrum(Probe):
     zero: what counts as 0, as a share of the largest
 
     >>> Spectrum().columns
-    ('eig_min', 'eig_max', 'condition', 'negative')
+    ('eig_min', 'eig_max', 'condition', 'negative_share')
 
     Source: Sun p. 24 (conditioning), p. 34 (saddle points); Grosse, CSC321 lecture 8, ravines; Ghorbani, Krishnan &
     Xiao 2019 (arXiv 1901.10159). Here: zero is a choice of ours.
@@ -42,7 +42,7 @@ class Spectrum(Probe):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("eig_min", "eig_max", "condition", "negative")
+        return ("eig_min", "eig_max", "condition", "negative_share")
 
     def measure(self, seen: Observation) -> tuple[float, ...]:
         product = seen.examine(self.examples).hessian(seen.theta)

@@ -228,7 +228,7 @@ def test_activations_are_counted_in_the_order_of_their_use() -> None:
     torch.testing.assert_close(found[0].z, z, rtol=1e-12, atol=1e-12)
     assert torch.equal(found[0].slope, (z > 0).double())
     names = Activations().layered(Network(objective.layout, 2, 0))
-    assert names[:4] == ("mean_1", "mean_2", "second_1", "second_2")
+    assert names[:3] == ("activation_mean_1", "activation_mean_2", "activation_second_1")
 
 
 def test_who_looked_leaves_the_network_as_it_was() -> None:
