@@ -14,7 +14,7 @@ from runner.probe.base import Observation, Probe, numbers
 @final
 @dataclass(frozen=True)
 class GradientNoise(Probe):
-    """How much the gradients of mini-batches differ from each other, and how strong the signal in them is.
+    """How much the gradients of mini-batches differ, and how strong the signal in them is.
 
         variance_S = (1/(m-1)) sum_k ||g_k - mean g||^2,   g_1 ... g_m: gradients on mini-batches of S examples
         signal = ||g||,   g: the gradient on all the examples

@@ -13,6 +13,8 @@ from runner.probe.base import Network, Observation, Probe, Step
 class Several(Probe):
     """Any number of probes at once.
 
+        columns of probe 1, columns of probe 2, ...
+
     Short for it is a list: 'probe=[sharpness,activations]', whose arguments are given as in
     probe.of.sharpness.steps=10.
 

@@ -12,7 +12,7 @@ from runner.probe.base import Observation, Probe, numbers
 @final
 @dataclass(frozen=True)
 class Spectrum(Probe):
-    """The shape of the loss around theta: both ends of the Hessian's spectrum, their ratio, and how much bends down.
+    """Both ends of the Hessian's spectrum, their ratio, and how much of it bends down.
 
         eig_min, eig_max   the smallest and the largest eigenvalue of d^2 L / dtheta^2
         condition          eig_max / |eig_min|; of a convex loss it is the condition number of the ravine

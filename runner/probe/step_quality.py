@@ -10,7 +10,7 @@ from runner.probe.base import Network, OfSteps, Step
 @final
 @dataclass(frozen=True)
 class StepQuality(OfSteps):
-    """How far along the parabola in its own direction a step went, and how well the slope foretold its gain.
+    """How far along its own parabola a step went, and how well the slope foretold its gain.
 
         phi(s) = L_B(theta + s d),   d: the step,   q(s): the parabola through phi(0), phi'(0), phi(1)
         alpha = 1/s* - 1,   s*: where q is smallest
