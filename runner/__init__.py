@@ -6,8 +6,8 @@ A file imports only from a lower floor, or from its own room's `base.py`:
     9  cli                      Hydra in, exit code out
     8  selftest                 what is promised, tried on the program in processes of its own
     7  sweep                    many runs as one thing
-    6  job preview gradcheck grammar guard
-                                one run, from its configuration to its pictures; a schedule, a gradient without one;
+    6  job preview gradcheck lr_range grammar guard
+                                one run, from its configuration to its pictures; a schedule, a gradient, a range of rates without;
                                 what is typed; what Hydra may call
     5  lanes build plot screen menu
                                 runs side by side; names to objects; rows to pictures and lines; code to help pages

@@ -5,6 +5,7 @@
     optrun list | resume | plot     what there is; go on; draw again
     optrun schedule [key=value ...] what a schedule would do, without training
     optrun gradcheck [key=value ...] whether the gradient of a run is the slope of its loss
+    optrun lr_range [key=value ...] a short training with growing rates, and what they suggest
     optrun selftest [AREA ...]      whether the program keeps its promises on this machine
 
 One run is composed by Hydra's compose call, which leaves no folder behind when the configuration is refused; `-m` and
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from runner.screen.base import Screen
 
 PACKAGE = Path(__file__).parent
-COMMANDS = ("list", "schedule", "gradcheck", "resume", "plot", "selftest", "help")
+COMMANDS = ("list", "schedule", "gradcheck", "lr_range", "resume", "plot", "selftest", "help")
 PREVIEWED = ("schedule", "lr", "epochs", "steps", "optimizer", "plugins", "hydra.run.dir")
 WAYS = ("workers", "lanes")  # how the runs of a sweep share the machine
 HYDRA_FLAGS = {
@@ -153,6 +154,8 @@ def dispatch(arguments: list[str]) -> int:
         return previewed(arguments[1:])
     if first == "gradcheck":
         return gradchecked(arguments[1:])
+    if first == "lr_range":
+        return ranged(arguments[1:])
     if first == "selftest":
         from runner.selftest import launch
 
@@ -302,6 +305,30 @@ def gradchecked(arguments: list[str]) -> int:
 
     for line in gradcheck.show(build.from_hydra(config, plugin_names(arguments))):
         print(line)
+    return 0
+
+
+def ranged(arguments: list[str]) -> int:
+    """`optrun lr_range [key=value ...] [low= high= steps=]`: the learning-rate range test."""
+    if any(argument in ("-m", "--multirun") for argument in arguments):
+        raise ConfigError("", "optrun lr_range -m", allowed="one run", do="leave out -m")
+    own = dict(argument.split("=", 1) for argument in arguments if argument.startswith(("low=", "high=", "steps=")))
+    others = [argument for argument in arguments if argument.partition("=")[0] not in own]
+    prepared(others)
+    config, path = composed(others)
+    from omegaconf import OmegaConf
+
+    from runner import build, lr_range
+    from runner.core.check import Rate, checked
+
+    usual = {"low": lr_range.LOW, "high": lr_range.HIGH, "steps": lr_range.STEPS}
+    given = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={value}" for key, value in own.items()]))
+    roles: dict[str, Any] = {"low": Rate, "high": Rate, "steps": lr_range.Steps}
+    low, high, steps = (checked(key, {**usual, **given}[key], roles[key], usual[key]) for key in usual)  # type: ignore[dict-item]
+    run = build.from_hydra(config, plugin_names(others))
+    chosen = any(argument.startswith("hydra.run.dir=") for argument in others)
+    for line in lr_range.show(run, low, high, steps, path if chosen else path.parent):
+        print(line, flush=True)
     return 0
 
 

@@ -40,6 +40,7 @@ FLOORS = {
     "grammar": 6,
     "guard": 6,
     "gradcheck": 6,
+    "lr_range": 6,
     "sweep": 7,
     "selftest": 8,
     "cli": 9,
