@@ -10,7 +10,7 @@
 
 H and G are never formed: their products are exact, by differentiating twice (Pearlmutter 1994; Schraudolph 2002), and
 cost about two gradients each, of the same mini-batch with the same noise. The operator stays at the theta it was made
-for, however theta moves later.
+for, however theta moves later. Given rows v `[n, P]` it answers in rows, in one pass with the work of n products.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from runner.core.objective import LossFunction, Objective, Penalty
 from runner.core.rows import Places, mapped
 from runner.core.theta import Layout
 
-Operator = Callable[[Tensor], Tensor]
+Operator = Callable[[Tensor], Tensor]  # v [..., P] to B v [..., P]
 Need = Literal[
     "hessian", "gauss_newton", "per_example", "one_function", "samples", "values", "layers", "own_slopes",
     "matrix",
@@ -46,6 +46,10 @@ class Pool(Protocol):
 
     def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """The examples of these numbers `[n]`: x `[n, ...]`, y `[n]`."""
+
+
+class TwiceOneByOne(nn.Module):
+    """A layer whose second derivative torch cannot take in rows, so that products with a curvature are made singly."""
 
 
 Drawn = Callable[[int, int], Tensor]
@@ -76,10 +80,11 @@ class Curved(Objective):
         super().__init__(module, loss, theta, layout, summed=summed, penalty=penalty)
         self._pool, self._drawn, self._own_slopes = pool, drawn, own_slopes
         self._names = [slot.name for slot in layout.slots]
+        self._in_rows = not any(isinstance(part, TwiceOneByOne) for part in module.modules())
         self._known = {id(p): name for p, name in zip(self._parameters, self._names, strict=True)}
 
     def hessian(self, theta: Tensor) -> Operator:
-        """v `[P]` -> H(theta) v `[P]`. Costs a gradient to make."""
+        """v `[..., P]` -> H(theta) v `[..., P]`. Costs a gradient to make."""
         parameters = self._leaves(theta)
         total = self._total(parameters, self.loss(self._output(parameters), self.y))
         gradients = torch.autograd.grad(total, parameters, create_graph=True)
@@ -88,13 +93,13 @@ class Curved(Objective):
         gradients = tuple(g + 0.0 * p for g, p in zip(gradients, parameters, strict=True))
 
         def product(v: Tensor) -> Tensor:
-            self._count(hvp=1)
-            return joined(torch.autograd.grad(gradients, parameters, self.layout.views(v), retain_graph=True))
+            self._count(hvp=rows_in(v))
+            return joined(pulled_back(gradients, parameters, self.layout.views(v), v), v.shape[:-1])
 
-        return product
+        return product if self._in_rows else one_by_one(product)
 
     def gauss_newton(self, theta: Tensor) -> Operator:
-        """v `[P]` -> G(theta) v `[P]`, to which the Hessian of a penalty is added. Costs a gradient to make.
+        """v `[..., P]` -> G(theta) v `[..., P]`, to which the Hessian of a penalty is added. Costs a gradient to make.
 
         G is positive semi-definite where the loss is convex in the scores. For the losses whose scores are the natural
         parameters of a distribution (cross entropy, bce, mse up to its factor) it is the Fisher matrix.
@@ -112,12 +117,12 @@ class Curved(Objective):
         self._count(forward=1, backward=1)
 
         def product(v: Tensor) -> Tensor:
-            self._count(hvp=1)
-            (pushed,) = torch.autograd.grad(pulled, u, self.layout.views(v), retain_graph=True)  # J v
-            (curved,) = torch.autograd.grad(slope, scores, pushed, retain_graph=True)
-            return joined(torch.autograd.grad(output, parameters, curved, retain_graph=True)) + bend(v)
+            self._count(hvp=rows_in(v))
+            (pushed,) = pulled_back(pulled, [u], self.layout.views(v), v)  # J v
+            (curved,) = pulled_back([slope], [scores], [pushed], v)
+            return joined(pulled_back([output], parameters, [curved], v), v.shape[:-1]) + bend(v)
 
-        return product
+        return product if self._in_rows else one_by_one(product)
 
     def _penalty_hessian(self, theta: Tensor) -> Operator:
         if self.penalty is None:
@@ -125,16 +130,16 @@ class Curved(Objective):
         at = theta.detach().clone().requires_grad_()
         (slope,) = torch.autograd.grad(self.penalty.value(at, self.layout), at, create_graph=True)
         slope = slope + 0.0 * at
-        return lambda v: torch.autograd.grad(slope, at, v, retain_graph=True)[0]
+        return lambda v: pulled_back([slope], [at], [v], v)[0]
 
     def empirical_fisher(self, theta: Tensor) -> Operator:
-        """v `[P]` -> F v, F = mean_i g_i g_i' with the gradient g_i of each example's own loss; no penalty is in it.
+        """v `[..., P]` -> F v, F = mean_i g_i g_i' with the gradient g_i of each example's loss; no penalty is in it.
 
         The targets are those of the data. With targets drawn from the model's own distribution it would be the Fisher
         matrix, which `gauss_newton` is for losses that are negative log-likelihoods. Makes and keeps `[B, P]`.
         """
         gradients = self.per_example(theta)
-        return lambda v: gradients.T @ (gradients @ v) / len(gradients)
+        return lambda v: v @ gradients.T @ gradients / len(gradients)
 
     def per_example(self, theta: Tensor) -> Tensor:
         """The gradient of each example's own loss, `[B, P]`; their mean is that of the mini-batch without penalty."""
@@ -318,6 +323,23 @@ class Sampled(Curved):
         return
 
 
-def joined(tensors: Sequence[Tensor]) -> Tensor:
-    """Tensors of the layout as one vector `[P]`."""
-    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+def joined(tensors: Sequence[Tensor], lead: tuple[int, ...] = ()) -> Tensor:
+    """Tensors of the layout, each `[*lead, *shape]`, as vectors `[*lead, P]`."""
+    return torch.cat([tensor.reshape(*lead, -1) for tensor in tensors], -1)
+
+
+def one_by_one(product: Operator) -> Operator:
+    """The same on rows too, whose products are made one after the other."""
+    return lambda v: torch.stack([product(row) for row in v]) if v.dim() > 1 else product(v)
+
+
+def rows_in(v: Tensor) -> int:
+    """How many vectors `v [..., P]` holds."""
+    return v.shape[:-1].numel()
+
+
+def pulled_back(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], slopes: Sequence[Tensor], v: Tensor
+) -> tuple[Tensor, ...]:
+    """J' u for the slopes u of the outputs, J = d outputs / d inputs; row by row where `v [..., P]` has rows."""
+    return torch.autograd.grad(outputs, inputs, slopes, retain_graph=True, is_grads_batched=v.dim() > 1)

@@ -43,7 +43,8 @@ class Rosenbrock(Asked):
         return self.value(theta), torch.from_numpy(rosen_der(theta.numpy()))
 
     def hessian(self, theta: Tensor) -> Operator:
-        return torch.from_numpy(rosen_hess(theta.numpy())).mv
+        H = torch.from_numpy(rosen_hess(theta.numpy()))
+        return lambda v: v @ H  # which is symmetric
 
 
 def path(rule: Optimizer, asked: Asked, theta: Tensor, steps: int) -> list[Tensor]:
