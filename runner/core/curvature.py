@@ -26,15 +26,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from runner.core import layers
+from runner.core import layers, products
 from runner.core.errors import ConfigError
 from runner.core.layers import Seen, Targets, Watch
 from runner.core.noise import Dropout
 from runner.core.objective import LossFunction, Objective, Penalty
+from runner.core.products import Operator, TwiceOneByOne, joined, one_by_one, pulled_back
 from runner.core.rows import Places, mapped
 from runner.core.theta import Layout
 
-Operator = Callable[[Tensor], Tensor]  # v [..., P] to B v [..., P]
 Need = Literal[
     "hessian", "gauss_newton", "per_example", "one_function", "samples", "values", "layers", "own_slopes",
     "matrix",
@@ -50,10 +50,6 @@ class Pool(Protocol):
 
     def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """The examples of these numbers `[n]`: x `[n, ...]`, y `[n]`."""
-
-
-class TwiceOneByOne(nn.Module):
-    """A layer whose second derivative torch cannot take in rows, so that products with a curvature are made singly."""
 
 
 Drawn = Callable[[int, int], Tensor]
@@ -91,16 +87,8 @@ class Curved(Objective):
         """v `[..., P]` -> H(theta) v `[..., P]`. Costs a gradient to make."""
         parameters = self._leaves(theta)
         total = self._total(parameters, self.loss(self._output(parameters), self.y))
-        gradients = torch.autograd.grad(total, parameters, create_graph=True)
         self._count(forward=1, backward=1)
-        # 0 p, since the gradient of a loss that is straight in p would have no graph.
-        gradients = tuple(g + 0.0 * p for g, p in zip(gradients, parameters, strict=True))
-
-        def product(v: Tensor) -> Tensor:
-            self._count(hvp=rows_in(v))
-            return joined(pulled_back(gradients, parameters, self.layout.views(v), v), v.shape[:-1])
-
-        return product if self._in_rows else one_by_one(product)
+        return self._counted(products.hessian(total, parameters, self.layout))
 
     def gauss_newton(self, theta: Tensor) -> Operator:
         """v `[..., P]` -> G(theta) v `[..., P]`, to which the Hessian of a penalty is added. Costs a gradient to make.
@@ -110,23 +98,18 @@ class Curved(Objective):
         """
         parameters = self._leaves(theta)
         output = self._output(parameters)
-        scores = output.detach().requires_grad_()
         weight = self.y.shape[0] if self.summed else 1.0
-        (slope,) = torch.autograd.grad(self.loss(scores, self.y) * weight, scores, create_graph=True)
-        slope = slope + 0.0 * scores
-        u = torch.zeros_like(output, requires_grad=True)
-        pulled = torch.autograd.grad(output, parameters, u, create_graph=True)  # J' u, straight in u
-        pulled = tuple(each + 0.0 * u.sum() for each in pulled)  # J' u of a layer behind steps has no graph
+        product = products.gauss_newton(lambda z: self.loss(z, self.y) * weight, output, parameters, self.layout)
         bend = self._penalty_hessian(theta)
         self._count(forward=1, backward=1)
+        return self._counted(lambda v: product(v) + bend(v))
 
-        def product(v: Tensor) -> Tensor:
-            self._count(hvp=rows_in(v))
-            (pushed,) = pulled_back(pulled, [u], self.layout.views(v), v)  # J v
-            (curved,) = pulled_back([slope], [scores], [pushed], v)
-            return joined(pulled_back([output], parameters, [curved], v), v.shape[:-1]) + bend(v)
+    def _counted(self, product: Operator) -> Operator:
+        def counted(v: Tensor) -> Tensor:
+            self._count(hvp=v.shape[:-1].numel())
+            return product(v)
 
-        return product if self._in_rows else one_by_one(product)
+        return counted if self._in_rows else one_by_one(counted)
 
     def _penalty_hessian(self, theta: Tensor) -> Operator:
         if self.penalty is None:
@@ -325,25 +308,3 @@ class Sampled(Curved):
 
     def _keep_moments(self) -> None:
         return
-
-
-def joined(tensors: Sequence[Tensor], lead: tuple[int, ...] = ()) -> Tensor:
-    """Tensors of the layout, each `[*lead, *shape]`, as vectors `[*lead, P]`."""
-    return torch.cat([tensor.reshape(*lead, -1) for tensor in tensors], -1)
-
-
-def one_by_one(product: Operator) -> Operator:
-    """The same on rows too, whose products are made one after the other."""
-    return lambda v: torch.stack([product(row) for row in v]) if v.dim() > 1 else product(v)
-
-
-def rows_in(v: Tensor) -> int:
-    """How many vectors `v [..., P]` holds."""
-    return v.shape[:-1].numel()
-
-
-def pulled_back(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], slopes: Sequence[Tensor], v: Tensor
-) -> tuple[Tensor, ...]:
-    """J' u for the slopes u of the outputs, J = d outputs / d inputs; row by row where `v [..., P]` has rows."""
-    return torch.autograd.grad(outputs, inputs, slopes, retain_graph=True, is_grads_batched=v.dim() > 1)

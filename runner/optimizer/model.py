@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from runner.core.curvature import Operator
+from runner.core.products import Operator
 from runner.linalg.cholesky import modified_cholesky
 
 # Products in a pass, each of which takes as much memory as a gradient. One layer of 12 on digits, all examples, one

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from runner.core.check import Count, NonNegative, Share
-from runner.core.curvature import Need, Operator
+from runner.core.curvature import Need
+from runner.core.products import Operator
 from runner.core.theta import Layout
 from runner.linalg.cg import conjugate_gradient
 from runner.optimizer.base import Asked, Curvature, Optimizer, State

@@ -13,7 +13,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from torch import Tensor, nn
 
-from runner.core.curvature import Curved, Operator
+from runner.core.curvature import Curved
+from runner.core.products import Operator
 from runner.core.theta import adopt
 from runner.optimizer.backtracking import Backtracking
 from runner.optimizer.base import Asked, Optimizer

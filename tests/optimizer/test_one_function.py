@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from runner.core.curvature import Operator
 from runner.core.errors import ConfigError, Diverged
+from runner.core.products import Operator
 from runner.core.theta import Layout, Slot
 from runner.optimizer.backtracking import Backtracking
 from runner.optimizer.base import Asked, Optimizer, State

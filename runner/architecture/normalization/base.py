@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.core.check import Choice
-from runner.core.curvature import TwiceOneByOne
+from runner.core.products import TwiceOneByOne
 
 
 @dataclass(frozen=True)
