@@ -65,7 +65,7 @@ class KFAC(Optimizer):
     curvature is in F. rho is of the model without lam, as in the authors' kfac-jax. kfac-pytorch damps A kron G
     exactly, by eigenvectors, at twice the products a step, and clips lr^2 D.V, so that no lr tells where it clips.
     The program has decay = 0.95, lam = 0.001, kl_clip = 0.001, factor_every = 10 and inverse_every = 100, for large
-    nets: all but decay are choices of ours here. (19/20)^5 every 5 steps is also that of tensorflow/kfac.
+    nets: all but decay are choices of ours here. tensorflow/kfac moves lam by 0.95^interval too.
     """
 
     damping: Literal["simple", "paper"] = "simple"
