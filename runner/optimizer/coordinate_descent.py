@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from runner.core.check import Count, NonNegative, Share
-from runner.core.curvature import Need, Operator
+from runner.core.curvature import Need
+from runner.core.products import Operator
 from runner.core.streams import seed_of, stream
 from runner.core.theta import Layout
 from runner.linalg.cg import conjugate_gradient

@@ -10,8 +10,8 @@ import math
 
 from torch import Tensor
 
-from runner.core.curvature import Operator
 from runner.core.errors import Diverged
+from runner.core.products import Operator
 from runner.core.streams import stream
 from runner.linalg.operator import rademacher
 from runner.optimizer.base import Asked, Curvature

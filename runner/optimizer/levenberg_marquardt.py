@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from runner.core.check import Below1, Count, Positive, Share
-from runner.core.curvature import Need, Operator
+from runner.core.curvature import Need
+from runner.core.products import Operator
 from runner.core.theta import Layout
 from runner.linalg.cg import conjugate_gradient
 from runner.optimizer.base import Asked, State

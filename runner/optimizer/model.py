@@ -12,19 +12,19 @@ import math
 import torch
 from torch import Tensor
 
-from runner.core.curvature import Operator
+from runner.core.products import Operator
 from runner.linalg.cholesky import modified_cholesky
+
+# Products in a pass, each of which takes as much memory as a gradient. One layer of 12 on digits, all examples, one
+# thread: 1.8 s for the matrix of 910 products with 1 in a pass, 0.8 with 4 or 16, 0.7 with 256; a few dozen examples,
+# where calls cost most: as many times faster as there are products in a pass.
+TOGETHER = 16
 
 
 def formed(B: Operator, like: Tensor) -> Tensor:
-    """The matrix `[P, P]` of a symmetric operator on vectors like `like [P]`, by P products."""
-    unit = torch.zeros_like(like)
-    rows = []
-    for i in range(len(like)):
-        unit[i] = 1.0
-        rows.append(B(unit).detach())
-        unit[i] = 0.0
-    matrix = torch.stack(rows)
+    """The matrix `[P, P]` of a symmetric operator on vectors like `like [P]`, by P products, some in a pass."""
+    one = torch.eye(len(like), dtype=like.dtype, device=like.device)
+    matrix = torch.cat([B(rows).detach() for rows in torch.split(one, TOGETHER)])
     return (matrix + matrix.mT) / 2  # symmetric but for rounding
 
 

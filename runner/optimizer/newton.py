@@ -23,7 +23,7 @@ class Newton(OneFunction):
         theta <- theta + alpha d,   alpha the first of lr, factor lr, ...:  L(theta + alpha d) <= L + c1 alpha g.d
 
     On a convex quadratic one step with lr = 1 is at the minimum; near a minimum the digits double with every step. H is
-    formed column by column, and factored: the network must be small. newton_cg needs no matrix.
+    formed by P products, and factored: the network must be small. newton_cg needs no matrix.
 
     Costs 2 gradients, P products, some factorizations of P^3/3 operations, and as many values as lengths are tried.
 

@@ -39,7 +39,8 @@ class Sophia(Optimizer):
     'sophia every=1'
 
     Source: Liu, Li, Hall, Liang & Ma 2024 (arXiv 2305.14342), algorithm 3 with algorithm 1; its betas, interval, and
-    the gamma of Sophia-G; it gives 0.01 for Sophia-H.
+    the gamma of Sophia-G; it gives 0.01 for Sophia-H. The authors' program (Liuhong99/Sophia,
+    config/train_gpt2_small_sophiag.py) has gamma 0.05 as rho, the interval 10 and beta1 = 0.965.
     Here: Sophia-G of the paper estimates the diagonal of the Gauss-Newton matrix from gradients for labels that the
     model draws (Gauss-Newton-Bartlett), for cross entropy; ours has the same mean for every loss, by Hutchinson's
     signs. The paper's weight decay is optimizer=decoupled_decay around this one. Its Hutchinson draws normal numbers;

@@ -13,6 +13,8 @@ from runner.core.theta import Layout
 from runner.linalg.steihaug import steihaug
 from runner.optimizer.base import Asked, Curvature, Optimizer, State
 from runner.optimizer.curvature import SYMBOLS, curvature_at
+from runner.optimizer.line import here
+from runner.optimizer.model import gain
 
 ETA = (1e-4, 0.25, 0.75)  # of LIBLINEAR's TRON and of the authors' program: accept, keep, widen above these ratios
 SIGMA = (0.25, 0.5, 4.0)  # of the same: the radius shrinks by at most the first, grows by at most the last
@@ -50,7 +52,7 @@ class STRON(Optimizer):
     Here: the sample is drawn anew for each step, and the mini-batch of the step is not looked at: with batch_size=all
     an epoch is one step. The growth is geometric from step to step, with constants of ours; the authors' program adds
     a fifth of all examples after each pass. Steihaug's p follows negative curvature to the sphere, where theirs has
-    convex problems alone. lr is 1 in the paper. Where a decrease drowns in rounding, the ratio counts as 1.
+    convex problems alone. lr is 1 in the paper. A decrease that drowns in rounding counts as 1 in rho.
     """
 
     first: Count = 100
@@ -80,8 +82,7 @@ class STRON(Optimizer):
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
         sampled = objective.sample(self.size(t), t)
-        value, g = sampled.value_and_grad(theta)
-        g = g.clone()
+        value, g = here(sampled, theta)
         if not lr or not g.any():
             return
         radius = state["radius"] or float(g.norm())
@@ -90,12 +91,11 @@ class STRON(Optimizer):
         p, slope, length = lr * found.p, lr * float(g @ found.p), lr * float(found.p.norm())
         bend = lr * lr * (-found.predicted - slope / lr)  # p.B p / 2, by the decrease of the model along the whole p
         moved = theta + p
-        change = finite(sampled.value(moved)) - value
-        rounding = 10 * torch.finfo(theta.dtype).eps * max(1.0, abs(value))
-        rho = (rounding - change) / (rounding - slope - bend)
+        tried = finite(sampled.value(moved))
+        rho = gain(value, tried, -slope - bend, torch.finfo(theta.dtype).eps)
         if not state["radius"]:
             radius = min(radius, length)
-        state["radius"] = resized(radius, length * factor(slope, change), rho, found.boundary)
+        state["radius"] = resized(radius, length * factor(slope, tried - value), rho, found.boundary)
         if rho > ETA[0]:
             theta.copy_(moved)
 

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from runner.core.check import Count, NonNegative, Share
-from runner.core.curvature import Need, Operator
+from runner.core.curvature import Need
+from runner.core.products import Operator
 from runner.core.theta import Layout
 from runner.linalg.cg import conjugate_gradient
-from runner.linalg.line_search import backtracking
 from runner.optimizer.base import Asked, Curvature, Optimizer, State
 from runner.optimizer.curvature import SYMBOLS, curvature_at
+from runner.optimizer.line import Line, here
 
 ARMIJO = 1e-4  # Nocedal & Wright's c1, and scipy's
 
@@ -70,15 +71,11 @@ class SubsampledNewton(Optimizer):
         return {}
 
     def step(self, theta: Tensor, state: State, objective: Asked, lr: float, t: int) -> None:
-        value, g = objective.value_and_grad(theta)
+        value, g = here(objective, theta)
         if not lr or not g.any():
             return
-        g = g.clone()
         p = self.direction(curvature_at(theta, objective.sample(self.sample, t), self.curvature), g)
-        found = backtracking(
-            lambda alpha: objective.value(theta.add(p, alpha=alpha)), value, float(p @ g), alpha=lr, c1=ARMIJO
-        )
-        theta.add_(p, alpha=found.alpha)
+        Line(objective, theta, p, value, g).backtracked(lr, c1=ARMIJO, factor=0.5)
 
     def direction(self, B: Operator, g: Tensor) -> Tensor:
         """p, or -g where CG meets negative curvature at once."""

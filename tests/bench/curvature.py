@@ -27,7 +27,7 @@ OPTRUN = Path(sys.executable).with_name("optrun")
 TRAINING = {"digits": 1257, "breast_cancer": 398}  # examples
 NETWORK = ("architecture.hidden=[12]", "architecture/activation=tanh", "threads=1")
 RATES = ("0.001", "0.003", "0.01", "0.03", "0.1")
-ADAM, BUDGET, LIMIT_S = 20, 400, 60
+ADAM, BUDGET, LIMIT_S = 20, 400, 180
 KNOWN = ("sgd", "momentum", "adam")  # to compare with
 OTHERS = ("torch",)  # asks freely, and is no method by itself
 BEGIN, END = "<!-- make curvature: begin -->", "<!-- make curvature: end -->"

@@ -247,6 +247,29 @@ def test_its_hessian_is_the_slope_of_its_gradient_and_gauss_newton_is_no_less_th
     assert v @ asked.gauss_newton(asked.theta)(v) >= 0
 
 
+TWICE = RECIPES | {
+    f"{word} in {name}": replace(recipe, **{field: part})
+    for field, parts in (("activation", ACTIVATIONS), ("normalization", NORMALIZATIONS))
+    for word, part in parts.items()
+    for name, recipe in (("mlp", MLP(hidden=(16, 16))), ("convnet", ConvNet()))
+    if (type(recipe), part) not in REFUSED
+}
+
+
+@pytest.mark.parametrize("recipe", TWICE.values(), ids=TWICE)
+def test_its_curvature_answers_rows_as_it_answers_each(recipe: Architecture) -> None:
+    module = built(recipe)
+    asked = Curved(module, lambda out, target: out.sin().mean(), *adopt(module))
+    asked.on(x(recipe), torch.zeros(BATCH), stream(0, "noise", 1))
+    rows = torch.randn(3, asked.layout.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for make in (asked.hessian, asked.gauss_newton):
+        product = make(asked.theta)
+        each = torch.stack([product(v) for v in rows])
+        assert each.any()
+        # the same sums in another order: some hundred roundings of 1e-16, of the largest numbers
+        torch.testing.assert_close(product(rows), each, rtol=1e-12, atol=1e-14 * float(each.abs().max()))
+
+
 @pytest.mark.parametrize("training", [True, False], ids=["training", "in use"])
 @each
 def test_its_gradient_can_be_mapped_over_rows_of_parameters_and_buffers(recipe: Architecture, training: bool) -> None:

@@ -179,6 +179,19 @@ def test_a_sum_has_b_times_the_gradient_and_the_same_mean(name: str) -> None:
     assert torch.equal(its, 6 * gradient)
 
 
+@each_trainable
+def test_its_second_derivative_answers_rows_as_it_answers_each(loss: Loss) -> None:
+    output, target = problem(loss)
+    z = output.requires_grad_()
+    (slope,) = torch.autograd.grad(loss.value(z, target), z, create_graph=True)
+    slope = slope + 0.0 * z  # that of a loss of straight pieces has no graph
+    rows = torch.randn(3, *z.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    each = torch.stack([torch.autograd.grad(slope, z, row, retain_graph=True)[0] for row in rows])
+    (together,) = torch.autograd.grad(slope, z, rows, is_grads_batched=True)
+    # the same sums in another order
+    torch.testing.assert_close(together, each, rtol=1e-12, atol=1e-14)
+
+
 def drawing(loss: Loss) -> bool:
     try:
         loss.own_slopes(torch.zeros(1, 2), torch.Generator())

@@ -86,6 +86,19 @@ def test_the_gauss_newton_matrix_is_that_of_its_definition(
     torch.testing.assert_close(dense(asked.gauss_newton(at), 43), expected, rtol=1e-12, atol=1e-15)
 
 
+def test_rows_are_answered_and_counted_as_each_of_them() -> None:
+    module = net(0.5)
+    asked = Curved(module, F.cross_entropy, *adopt(module), penalty=Bowl())
+    asked.on(X, Y, stream(0, "noise", 1))
+    rows = torch.stack([DIRECTION, DIRECTION.square(), DIRECTION.exp()])
+    for make in (asked.hessian, asked.gauss_newton, asked.empirical_fisher):
+        product = make(asked.theta)
+        each = torch.stack([product(v) for v in rows])
+        before = asked.counts.hvp
+        torch.testing.assert_close(product(rows), each, rtol=1e-12, atol=1e-15)
+        assert asked.counts.hvp - before == (0 if make == asked.empirical_fisher else 3 * len(X))
+
+
 def test_without_hidden_units_gauss_newton_and_hessian_are_one() -> None:
     asked = curved(nn.Linear(4, 3).double())
     hessian, gauss_newton = (dense(each(asked.theta), 15) for each in (asked.hessian, asked.gauss_newton))

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.core.curvature import Curved, Operator
+from runner.core.curvature import Curved
 from runner.core.layers import Layer, Seen, Targets
+from runner.core.products import Operator
 from runner.core.theta import Layout, Slot, adopt
 from runner.loss.cross_entropy import CrossEntropy
 from runner.optimizer.base import Asked, Optimizer

@@ -13,7 +13,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from torch import Tensor, nn
 
-from runner.core.curvature import Curved, Operator
+from runner.core.curvature import Curved
+from runner.core.products import Operator
 from runner.core.theta import adopt
 from runner.optimizer.backtracking import Backtracking
 from runner.optimizer.base import Asked, Optimizer
@@ -43,7 +44,8 @@ class Rosenbrock(Asked):
         return self.value(theta), torch.from_numpy(rosen_der(theta.numpy()))
 
     def hessian(self, theta: Tensor) -> Operator:
-        return torch.from_numpy(rosen_hess(theta.numpy())).mv
+        H = torch.from_numpy(rosen_hess(theta.numpy()))
+        return lambda v: v @ H  # which is symmetric
 
 
 def path(rule: Optimizer, asked: Asked, theta: Tensor, steps: int) -> list[Tensor]:

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.core.check import Choice
+from runner.core.products import TwiceOneByOne
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,11 @@ class Normalization(Choice, ABC):
         """A layer for x `[B, channels, ...]` with so many numbers in a channel; None to do nothing."""
 
 
-class GroupNorm(nn.Module):
-    """The layer for moments of one example: over the positions of each of `groups` groups of channels."""
+class GroupNorm(TwiceOneByOne):
+    """The layer for moments of one example: over the positions of each of `groups` groups of channels.
+
+    torch.group_norm differentiated twice mistakes rows for examples and fails (torch 2.13).
+    """
 
     def __init__(self, groups: int, channels: int, eps: float) -> None:
         super().__init__()
