@@ -94,11 +94,11 @@ def test_it_ends_where_the_loss_is_four_times_its_lowest() -> None:
 def test_nothing_outlives_the_test(tmp_path: Path) -> None:
     chosen = run("architecture.dropout=0.3", "optimizer=adam")
     before = prepare(chosen).theta.clone()
-    first = list(lr_range.show(chosen, 1e-5, 1.0, 40, tmp_path))
+    first = list(lr_range.show(chosen, 1e-5, 1.0, 40, tmp_path / "seen"))
     assert torch.equal(prepare(chosen).theta, before)
-    assert list(lr_range.show(chosen, 1e-5, 1.0, 40, tmp_path)) == first
-    assert {path.name for path in tmp_path.iterdir()} == {"lr_range.csv", "lr_range.png", "lr_range.svg"}
-    rows = (tmp_path / "lr_range.csv").read_text().splitlines()
+    assert list(lr_range.show(chosen, 1e-5, 1.0, 40, tmp_path / "seen")) == first
+    assert {path.name for path in (tmp_path / "seen").iterdir()} == {"lr_range.csv", "lr_range.png", "lr_range.svg"}
+    rows = (tmp_path / "seen" / "lr_range.csv").read_text().splitlines()
     assert rows[0] == "lr,loss,smoothed"
     assert float(rows[1].split(",")[0]) == 1e-5
 
