@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export PIP_CONSTRAINT := .constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test test-faults check lint types readme bench curvature clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature lr-range-truth clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo '  ARGS="..." are passed on: make run ARGS="optimizer=sgd lr=0.1"'
 
 run: ARGS ?= optimizer=adam lr=1e-3
@@ -51,6 +51,9 @@ bench: .venv/dev  ## speed, as ratios against plain PyTorch
 
 curvature: .venv/dev  ## how soon each line search and second-order method reaches Adam's loss
 	@$(BIN)/python -m tests.bench.curvature $(ARGS)
+
+lr-range-truth: .venv/dev  ## the suggestions of optrun lr_range against the measured best rates
+	@$(BIN)/python -m tests.bench.lr_range $(ARGS)
 
 clean:  ## remove .venv, caches and builds; runs in outputs/ stay
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

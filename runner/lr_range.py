@@ -2,8 +2,9 @@
 
     lr_t = low (high / low)^(t / (n - 1)),   t = 0 .. n - 1
 
-The loss falls while the rate is right and rises when it is too high; from the curve come two suggestions. Nothing
-outlives the test: it trains a network of its own, from the start that the run would have, on the batches of its seed.
+The loss falls while the rate is right and rises when it is too high; from the curve comes a suggestion, by the rule
+that `make lr-range-truth` found nearest to the truth, and those of two other rules. Nothing outlives the test: it
+trains a network of its own, from the start that the run would have, on the batches of its seed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ LOW, HIGH, STEPS = 1e-6, 10.0, 200
 SMOOTHING = 0.9  # share of the mean that is kept at every step; fast.ai takes 0.98 with more steps
 ENOUGH = 4.0  # times the lowest smoothed loss, as in fast.ai; there the test ends
 FEWEST = 20  # steps of which a slope can be taken
+REST = 0.01  # share of the fall that is left where it has ended
 EARLY = 10  # steps whose mean is of too few losses to tell a slope; as many as fast.ai leaves out
 BLOCKS = "▁▂▃▄▅▆▇█"
 COLUMNS = 60
@@ -48,8 +50,12 @@ class Tried:
 
     @property
     def lowest(self) -> int:
-        """The step with the lowest smoothed loss."""
-        return int(self.smooth.argmin())
+        """The first step at which the smoothed loss has made all of its fall but `REST`.
+
+        A loss that has come to nothing stays there, also at rates that are far too high: its least value says nothing.
+        """
+        low = self.smooth.min()
+        return int((self.smooth <= low + REST * (self.smooth[0] - low)).argmax())
 
     @property
     def steepest(self) -> float | None:
@@ -78,9 +84,10 @@ class Tried:
 
     @property
     def tenth(self) -> float | None:
-        """A tenth of the rate with the lowest smoothed loss; None where that is the first.
+        """A tenth of the rate at which the fall has ended; None where that is the first.
 
         Source: Smith 2017 (arXiv 1506.01186) reads the ends of the fall off the curve; a tenth is fast.ai's "minimum".
+        Here: the end of the fall is not its least value, see `lowest`.
         """
         return float(self.rates[self.lowest]) / 10 if self.lowest else None
 
@@ -161,7 +168,7 @@ def show(run: Run, low: float, high: float, steps: int, folder: Path) -> Iterato
         (folder / "lr_range.csv").write_text("lr,loss,smoothed\n" + text, encoding="ascii")
     yield f"numbers:    {folder / 'lr_range.csv'}"
     title = f"{run.dataset.label} · {run.architecture.label} · {run.optimizer.label}"
-    marks = {"steepest": found.steepest, "a tenth of the lowest": found.tenth}
+    marks = {"suggested": found.tenth}
     for path in plot.draw(folder, title, found.rates, found.losses, found.smooth, marks):
         yield f"picture:    {path}"
 
@@ -176,13 +183,11 @@ def blocks(found: Tried) -> str:
 
 def advice(found: Tried) -> Iterator[str]:
     """What the curve suggests, and what to type next; or that it does not say."""
-    steepest, tenth = found.steepest, found.tenth
-    if steepest is None or tenth is None:
+    if found.tenth is None or found.steepest is None:
         yield "suggests:   nothing: the loss never falls. Start lower (low=1e-9), or take more steps (steps=1000)"
         return
-    yield f"steepest:   lr={steepest:.2g}, where the smoothed loss falls fastest"
-    yield f"tenth:      lr={tenth:.2g}, a tenth of where it is lowest ({found.rates[found.lowest]:.2g})"
-    if found.lowest == len(found.rates) - 1:
-        yield f"note:       it still falls at the end, {found.rates[-1]:.3g}; give a higher one with high=100"
-    grid = ",".join(f"{steepest * 10**half:.2g}" for half in (-0.5, 0.0, 0.5, 1.0))
+    yield f"suggests:   lr={found.tenth:.2g}, a tenth of the rate at which its fall has ended ({10 * found.tenth:.2g})"
+    valley = f", in the middle of the longest descent lr={found.valley:.2g}" if found.valley else ""
+    yield f"others say: where it falls fastest lr={found.steepest:.2g}{valley}"
+    grid = ",".join(f"{found.tenth * 10**half:.2g}" for half in (-0.5, 0.0, 0.5, 1.0))
     yield f"next:       optrun -m lr={grid} with the rest of this command: a hint is not a measurement"

@@ -25,7 +25,7 @@ from runner.plot.base import (
     set_y,
 )  # fmt: skip
 
-COLOURS = (BAD, INK)
+COLOURS = (BAD, INK, QUIET)
 
 
 def draw(

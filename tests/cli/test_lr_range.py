@@ -15,7 +15,7 @@ def test_it_prints_a_curve_and_two_suggestions_and_leaves_no_run(call: Call, tmp
     answer = call("lr_range", *SMALL, "low=1e-4", "steps=60", "hydra.run.dir=seen")
     assert answer.code == 0, answer.err
     words = [line.partition(":")[0] for line in answer.out.splitlines()]
-    assert words == ["lr range", "loss", "steepest", "tenth", "next", "numbers", "picture", "picture"]
+    assert words == ["lr range", "loss", "suggests", "others say", "next", "numbers", "picture", "picture"]
     assert "lr 0.0001 to " in answer.out
     assert {path.name for path in (tmp_path / "seen").iterdir()} == {"lr_range.csv", "lr_range.png", "lr_range.svg"}
 
