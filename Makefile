@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export PIP_CONSTRAINT := .constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test test-faults check lint types readme bench curvature clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature tune-truth clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench: .venv/dev  ## speed, as ratios against plain PyTorch
 
 curvature: .venv/dev  ## how soon each line search and second-order method reaches Adam's loss
 	@$(BIN)/python -m tests.bench.curvature $(ARGS)
+
+tune-truth: .venv/dev  ## whether optrun tune beats random search, 20 times on digits (half an hour)
+	@$(BIN)/python -m tests.bench.tune $(ARGS)
 
 clean:  ## remove .venv, caches and builds; runs in outputs/ stay
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
