@@ -48,7 +48,7 @@ class Study:
         self.seed = seed
         self.distributions = {each.key: distribution(each) for each in space}
         file = folder / JOURNAL
-        mended(file)
+        mended(file, len(space))
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with damage(file):
             self.study = optuna.create_study(
@@ -73,13 +73,7 @@ class Study:
 
     def ask(self) -> None:
         """Propose the trials of the batches that were announced and have none yet."""
-        trials = self.trials
-        for begun in [trial for trial in trials if trial.params.keys() != self.distributions.keys()]:
-            self.study.sampler = self.sampler(begun.number)  # a kill came while it was proposed
-            trial = Trial(self.study, begun._trial_id)
-            for name, values in self.distributions.items():
-                trial._suggest(name, values)
-        for number in range(len(trials), sum(self.batches)):
+        for number in range(len(self.trials), sum(self.batches)):
             self.study.sampler = self.sampler(number)
             self.study.ask(self.distributions)
 
@@ -137,17 +131,24 @@ def distribution(each: Interval | Listed) -> BaseDistribution:
     return FloatDistribution(each.low, each.high, log=each.scale == "log")
 
 
-def mended(file: Path) -> None:
-    """Take away what a process that was killed left of its last line, and its lock: the folder has one owner, us."""
+def mended(file: Path, parameters: int) -> None:
+    """Take back what a process that was killed had begun: a line, a proposal; and its lock, for the folder is ours.
+
+    parameters: how many a trial has, each in a line of its own
+    """
     if not file.exists():
         return
     with disk(file, "mend"):
         for left in file.parent.glob(f"{file.name}.lock*"):
             left.unlink()
         data = file.read_bytes()
-        if not data.endswith(b"\n"):
+        kept = data[: data.rfind(b"\n") + 1]
+        begun = kept.rfind(b"\n", 0, max(kept.rfind(b'"datetime_start"'), 0)) + 1  # of the line of the last trial
+        if begun and kept.count(b'"param_name"', begun) < parameters:
+            kept = kept[:begun]
+        if len(kept) < len(data):
             with open(file, "r+b") as journal:
-                journal.truncate(data.rfind(b"\n") + 1)
+                journal.truncate(len(kept))
 
 
 @contextmanager
