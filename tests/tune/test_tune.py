@@ -168,8 +168,8 @@ def test_pruned_and_diverged_trials_are_told_as_such(call: Call) -> None:
         assert run["status"] == "completed"  # it ended as its stop rule wanted
         assert run["verdict"].startswith(f"the best val_loss after {row['epochs']} epoch")
     total = sum(int(row["epochs"]) for row in rows)
-    assert f"25 trials ({len(states['completed'])} completed" in answer.out
-    assert f", {total} epochs\n" in answer.out
+    counts = ", ".join(f"{len(held)} {state}" for state, held in sorted(states.items(), key=lambda one: -len(one[1])))
+    assert f"spent: 25 of 25 trials ({counts}), {total} epochs\n" in answer.out
     assert total < 25 * 8
 
 
