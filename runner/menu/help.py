@@ -14,7 +14,7 @@ EXAMPLES = (
     ("optrun optimizer=adam lr=1e-3", "one run"),
     ("optrun -m lr=0.1,0.03,0.01", "with -m one run for each value"),
     ("optrun -m optimizer=sgd,momentum,adam lr=0.1,0.01 'seed=range(3)'", "a grid of 18 runs, ranked on validation"),
-    ("optrun tune 'lr=interval(1e-4,1)'", "a search for the best value; tune --help"),
+    ("optrun tune 'lr=interval(1e-4,1)'", "searches for the best; tune --help"),
     ("optrun resume outputs/RUN", "goes on where a run or a sweep was cut off"),
     ("optrun plot outputs/RUN", "draws its pictures again"),
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from runner import menu
+from runner.store.lock import locked
 from runner.tune.base import Plan
 from tests.cli.conftest import REPOSITORY, Answer, Call
 
@@ -122,36 +123,36 @@ def test_a_tune_that_was_killed_goes_on_as_if_nothing_had_happened(found: tuple[
     assert SPENT in done.out
 
 
-def test_a_tune_that_has_ended_can_be_given_a_larger_budget(found: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_tune_that_has_ended_can_be_given_a_larger_budget(found: tuple[Path, str], call: Call) -> None:
     path, _ = found
-    shutil.copytree(path, tmp_path / "found")
-    done = command(tmp_path, "resume", "found", "runs=14", "workers=1")
+    shutil.copytree(path, "found")
+    done = call("resume", "found", "runs=14", "workers=1")
     assert (done.code, done.err) == (0, "")
     assert "12 of them have ended before" in done.out
     assert "spent: 14 of 14 trials (14 completed), 56 epochs" in done.out
-    assert settings(tmp_path / "found")[:12] == settings(path)
+    assert settings(Path("found"))[:12] == settings(path)
 
 
-def test_a_tune_that_has_ended_is_told_again_without_training(found: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_tune_that_has_ended_is_told_again_without_training(found: tuple[Path, str], call: Call) -> None:
     path, said = found
-    shutil.copytree(path, tmp_path / "found")
-    done = command(tmp_path, "resume", "found", "workers=1")
+    shutil.copytree(path, "found")
+    done = call("resume", "found", "workers=1")
     assert done.code == 0
     assert [line for line in done.out.splitlines() if line.startswith(("spent", "best", "edge", "again"))] == [
         line for line in said.splitlines() if line.startswith(("spent", "best", "edge", "again"))
     ]
 
 
-def test_its_pictures_can_be_drawn_again(found: tuple[Path, str], tmp_path: Path) -> None:
+def test_its_pictures_can_be_drawn_again(found: tuple[Path, str], call: Call) -> None:
     path, _ = found
-    shutil.copytree(path, tmp_path / "found")
+    shutil.copytree(path, "found")
     for name in ("tune.svg", "sweep.svg"):
-        (tmp_path / "found" / name).unlink()
-    done = command(tmp_path, "plot", "found")
+        Path("found", name).unlink()
+    done = call("plot", "found")
     assert done.code == 0
     assert done.out.splitlines() == [f"found/{stem}.{kind}" for stem in ("sweep", "tune") for kind in ("png", "svg")]
     for name in ("tune.svg", "sweep.svg"):
-        assert (tmp_path / "found" / name).read_bytes() == (path / name).read_bytes()
+        assert Path("found", name).read_bytes() == (path / name).read_bytes()
 
 
 def test_pruned_and_diverged_trials_are_told_as_such(call: Call) -> None:
@@ -289,3 +290,22 @@ def test_its_page_keeps_to_the_width_and_names_every_key_with_its_default(width:
     assert max(map(len, page.splitlines())) <= width
     for name, value in vars(Plan()).items():
         assert f"  {name}={value}" in page
+
+
+def test_a_changed_plan_and_a_tune_in_use_are_told(found: tuple[Path, str], call: Call) -> None:
+    path, _ = found
+    shutil.copytree(path, "found")
+    lock = locked(Path("found").resolve())
+    assert call("resume", "found").code == 5
+    os.close(lock)
+    plan = Path("found", "tune.json")
+    plan.write_text(plan.read_text().replace('"runs": 12', '"runs": 13'))
+    answer = call("resume", "found")
+    assert answer.code == 6
+    assert answer.err.startswith("optrun: ")
+    assert answer.err.endswith("tune.json was changed or damaged since it was written\n")
+
+
+def test_packages_of_the_user_s_are_named_by_every_command_and_by_no_file(call: Call) -> None:
+    assert call("tune", *SMALL, "lr=interval(0.1,1)", "runs=1", "plugins=[json]", FOLDER).code == 0
+    assert "json" not in "".join(json.loads(Path("found", "tune.json").read_text())["typed"]["overrides"])
