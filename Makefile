@@ -52,7 +52,7 @@ bench: .venv/dev  ## speed, as ratios against plain PyTorch
 curvature: .venv/dev  ## how soon each line search and second-order method reaches Adam's loss
 	@$(BIN)/python -m tests.bench.curvature $(ARGS)
 
-tune-truth: .venv/dev  ## whether optrun tune beats random search, 20 times on digits (half an hour)
+tune-truth: .venv/dev  ## whether optrun tune beats random search, 20 times on digits (minutes)
 	@$(BIN)/python -m tests.bench.tune $(ARGS)
 
 clean:  ## remove .venv, caches and builds; runs in outputs/ stay

@@ -6,9 +6,9 @@ from runner.menu.catalogue import Room, plain_keys, problems, rooms
 from runner.menu.text import bold, columns, fitted, joined, paragraph
 
 INTRO = (
-    "optrun trains neural networks to compare how they are trained. One command chooses the data, the network, the "
-    "optimizer, the schedule and when to stop, and leaves a folder with the numbers of every epoch, the curves as "
-    "pictures, and all that is needed to repeat or resume the run."
+    "optrun trains neural networks to compare how they are trained. One command chooses data, network, optimizer, "
+    "schedule and when to stop, and leaves a folder with the numbers of every epoch, the curves, and all it takes to "
+    "resume it."
 )
 EXAMPLES = (
     ("optrun optimizer=adam lr=1e-3", "one run"),

@@ -79,7 +79,7 @@ def test_a_kill_at_any_byte_of_the_journal_loses_no_proposal(tmp_path: Path) -> 
     data = (tmp_path / "whole" / JOURNAL).read_bytes()
     lines = data.splitlines(keepends=True)
     begun = len(b"".join(lines[:3]))  # the study, its direction and its first batch
-    cuts = range(begun, data.index(b'"op_code":6', begun) - 40, 97)  # before anything was told
+    cuts = range(begun, data.index(b'"op_code":6', begun) - 40, 211)  # before anything was told
     assert len(cuts) > 10
     for cut in cuts:
         folder = tmp_path / f"cut{cut}"

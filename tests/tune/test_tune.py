@@ -18,6 +18,7 @@ import pytest
 from runner import menu
 from runner.store.lock import locked
 from runner.tune.base import Plan
+from tests.bench import tune as truth
 from tests.cli.conftest import REPOSITORY, Answer, Call
 
 FOLDER = "hydra.sweep.dir=found"
@@ -309,3 +310,11 @@ def test_a_changed_plan_and_a_tune_in_use_are_told(found: tuple[Path, str], call
 def test_packages_of_the_user_s_are_named_by_every_command_and_by_no_file(call: Call) -> None:
     assert call("tune", *SMALL, "lr=interval(0.1,1)", "runs=1", "plugins=[json]", FOLDER).code == 0
     assert "json" not in "".join(json.loads(Path("found", "tune.json").read_text())["typed"]["overrides"])
+
+
+def test_the_table_of_make_tune_truth_compares_seed_by_seed() -> None:
+    assert truth.row(30, {"random": [0.2, 0.4, 0.1], "tpe": [0.1, 0.2, 0.1]}).startswith(
+        "| 30 | 0.2000 | 0.1000 | 2 / 1 | -37.0 % ("  # the cube root of 1/4 is 0.63
+    )
+    assert truth.row(30, {"random": [0.2, 0.4, 0.1], "tpe": [0.1, 0.2, 0.1]}).endswith(" | 2 of 3 |")
+    assert "| +0.0 % (+0.0 to +0.0) | 0 of 2 |" in truth.row(10, {"random": [0.2, 0.4], "tpe": [0.2, 0.4]})
