@@ -35,7 +35,7 @@ FURTHER = (
     ("optrun list [ROOM] [CHOICE]", "formula, arguments, source of a choice"),
     ("optrun schedule schedule=cosine", "draws a schedule; steps= in an epoch"),
     ("optrun gradcheck loss=huber", "the gradient against finite differences"),
-    ("optrun lr_range optimizer=sgd", "the loss over growing rates, and a suggestion"),
+    ("optrun lr_range optimizer=sgd", "the loss over rates, and a suggestion"),
     ("optrun selftest", "tries here what the README promises"),
     ("optrun optimizer=sgd --cfg job", "the configuration; --hydra-help: the flags"),
     ('eval "$(optrun -sc install=bash)"', "tab completion, in bash or zsh"),
