@@ -6,9 +6,8 @@ from runner.menu.catalogue import Room, plain_keys, problems, rooms
 from runner.menu.text import bold, columns, fitted, joined, paragraph
 
 INTRO = (
-    "optrun trains neural networks to compare how they are trained. One command chooses data, network, optimizer, "
-    "schedule and when to stop, and leaves a folder with the numbers of every epoch, the curves, and all it takes to "
-    "resume it."
+    "optrun trains neural networks to compare how they are trained. One command makes every choice and leaves a folder "
+    "with numbers, curves and a way to go on."
 )
 EXAMPLES = (
     ("optrun optimizer=adam lr=1e-3", "one run"),
