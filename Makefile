@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export PIP_CONSTRAINT := .constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test test-faults check lint types readme bench curvature lr-range-truth clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature lr-range-truth tune-truth clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ curvature: .venv/dev  ## how soon each line search and second-order method reach
 
 lr-range-truth: .venv/dev  ## the suggestions of optrun lr_range against the measured best rates
 	@$(BIN)/python -m tests.bench.lr_range $(ARGS)
+
+tune-truth: .venv/dev  ## whether optrun tune beats random search, 20 times on digits (minutes)
+	@$(BIN)/python -m tests.bench.tune $(ARGS)
 
 clean:  ## remove .venv, caches and builds; runs in outputs/ stay
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,11 +4,12 @@ A file imports only from a lower floor, or from its own room's `base.py`:
 
    10  selftest/inside          programs that are optrun with a fault in it
     9  cli                      Hydra in, exit code out
-    8  selftest                 what is promised, tried on the program in processes of its own
+    8  tune selftest            a sweep that learns what to try next; what is promised, tried on the program in
+                                processes of its own
     7  sweep                    many runs as one thing
-    6  job preview gradcheck lr_range grammar guard
+    6  job preview gradcheck lr_range grammar ranges guard
                                 one run, from its configuration to its pictures; a schedule, a gradient, a range of
-                                rates without one; what is typed; what Hydra may call
+                                rates without one; what is typed, and what of it is a range; what Hydra may call
     5  lanes build plot screen menu
                                 runs side by side; names to objects; rows to pictures and lines; code to help pages
     4  train store              the one loop; the run folder

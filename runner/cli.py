@@ -2,6 +2,8 @@
 
     optrun [key=value ...]          one run
     optrun -m key=value,value ...   a sweep
+    optrun tune key=interval(a,b) ... runs=N
+                                    a search for the best value
     optrun list | resume | plot     what there is; go on; draw again
     optrun schedule [key=value ...] what a schedule would do, without training
     optrun gradcheck [key=value ...] whether the gradient of a run is the slope of its loss
@@ -16,6 +18,7 @@ answer at once, and what is wrong in the grammar of a command is said before tor
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import random
 import re
@@ -24,7 +27,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
@@ -43,9 +47,11 @@ if TYPE_CHECKING:
     from runner.screen.base import Screen
 
 PACKAGE = Path(__file__).parent
-COMMANDS = ("list", "schedule", "gradcheck", "lr_range", "resume", "plot", "selftest", "help")
+COMMANDS = ("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "selftest", "help")
 PREVIEWED = ("schedule", "lr", "epochs", "steps", "optimizer", "plugins", "hydra.run.dir")
 WAYS = ("workers", "lanes")  # how the runs of a sweep share the machine
+BUDGET = ("runs", "total_epochs")  # of a tune
+PLAN = (*BUDGET, "search", "prune", "goal", "batch")
 HYDRA_FLAGS = {
     *("-m", "--multirun", "-c", "--cfg", "-i", "--info", "-p", "--package", "-r", "--run", "--resolve"),
     *("-sc", "--shell-completion", "--hydra-help"),
@@ -156,6 +162,8 @@ def dispatch(arguments: list[str]) -> int:
         return gradchecked(arguments[1:])
     if first == "lr_range":
         return ranged(arguments[1:])
+    if first == "tune":
+        return tuned(arguments[1:])
     if first == "selftest":
         from runner.selftest import launch
 
@@ -216,7 +224,9 @@ def with_folder(command: str, arguments: list[str]) -> int:
     """`optrun resume FOLDER` and `optrun plot FOLDER`, for a run or a sweep."""
     folders = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
     others = [argument for argument in arguments if argument not in folders]
-    if len(folders) != 1 or any(not other.startswith(("plugins=", *(f"{name}=" for name in WAYS))) for other in others):
+    budget = given_for(BUDGET, others) if command == "resume" and len(folders) == 1 and is_tune(folders[0]) else {}
+    known = ("plugins", *WAYS, *budget)
+    if len(folders) != 1 or any(not other.startswith(tuple(f"{name}=" for name in known)) for other in others):
         raise ConfigError(
             "",
             f"{command} {' '.join(arguments)}".strip(),
@@ -229,6 +239,8 @@ def with_folder(command: str, arguments: list[str]) -> int:
 
     prepared(others)
     path, plugins = Path(folders[0]), plugin_names(others)
+    if is_tune(path):
+        return resumed_tune(path, budget, others) if command == "resume" else redrawn_tune(path)
     if is_sweep(path):
         if command == "plot":
             return launch.redraw(path, screen())
@@ -241,12 +253,117 @@ def with_folder(command: str, arguments: list[str]) -> int:
     return 0
 
 
+def is_tune(folder: str | Path) -> bool:
+    """Whether a folder holds a tune, as `runner.tune.base` says it; without importing torch."""
+    return (Path(folder) / "tune.json").is_file()
+
+
+def tuned(arguments: list[str]) -> int:
+    """`optrun tune KEY=interval(LOW,HIGH) ... [runs=N ...]`: search for the best setting, trial after trial."""
+    if {"-h", "--help"} & set(arguments):
+        print(menu.tune_page(shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100))
+        return 0
+    flags = [argument for argument in arguments if argument.startswith("-") and argument.split("=")[0] in HYDRA_FLAGS]
+    if flags or "--extend" in arguments:
+        do = "leave it out; optrun resume FOLDER runs=N extends a tune"
+        raise ConfigError("", f"optrun tune {(*flags, '--extend')[0]}", allowed="key=value", do=do)
+    own = (*PLAN, *WAYS)
+    rest = [argument for argument in arguments if not argument.startswith(tuple(f"{name}=" for name in own))]
+    prepared(rest)
+    directory, name, overrides = split_flags(rest)
+    from runner.tune import base
+
+    plan = base.Plan(**given_for(PLAN, arguments))
+    refuse_no_optuna()
+    typed = {"overrides": [o for o in overrides if not is_plugins(o)], "config_dir": directory, "config_name": name}
+    plugins = plugin_names(arguments)
+    with searching(typed, plugins, spelled(["tune", *arguments])) as (asked, path):
+        from runner.sweep.launch import Way
+        from runner.tune import launch
+
+        return launch.start(asked, plan, path, Way(plugins, screen(), **ways_in(arguments)))
+
+
+def resumed_tune(path: Path, budget: dict[str, Any], others: list[str]) -> int:
+    """`optrun resume FOLDER [runs=N]` of a tune: its command is composed again, with the plugins that are named now."""
+    refuse_no_optuna()
+    from runner.sweep.launch import Way
+    from runner.tune import launch
+
+    plugins = plugin_names(others)
+    with ExitStack() as composing:
+
+        def again(typed: dict[str, Any], command: str) -> Any:
+            return composing.enter_context(searching(typed, plugins, command))[0]
+
+        return launch.resume(path, again, budget, Way(plugins, screen(), **ways_in(others)))
+
+
+def redrawn_tune(path: Path) -> int:
+    """`optrun plot FOLDER` of a tune."""
+    refuse_no_optuna()
+    from runner.tune import launch
+
+    return launch.redraw(path, screen())
+
+
+def refuse_no_optuna() -> None:
+    """`ConfigError` where what proposes the trials is not installed."""
+    try:
+        importlib.import_module("optuna")
+    except ImportError:
+        allowed, do = "Optuna, which proposes the trials", "pip install 'optrun[tune]'"
+        raise ConfigError("", "optrun tune without optuna", allowed=allowed, do=do) from None
+
+
+@contextmanager
+def searching(typed: dict[str, Any], plugins: tuple[str, ...], command: str) -> Iterator[tuple[Any, Path]]:
+    """What a tune asks for, and its folder; within, its trials can be composed."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+    from hydra_plugins.optrun.compose import Composer
+
+    from runner import build, ranges
+    from runner.sweep.grid import Cell
+    from runner.tune.base import Asked as Search
+
+    directory = existing_folder(typed["config_dir"]) if typed["config_dir"] else None
+    with (
+        translated(typed["overrides"]),
+        watched(plugins),
+        initialize_config_dir(str(CONF), version_base="1.3", job_name="optrun"),
+    ):
+        refuse_unreadable(typed["overrides"])
+        fixed, spans = ranges.parted(typed["overrides"])
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        search = [f"hydra.searchpath=[file://{directory}]"] if directory else []
+        master = hydra.compose_config(typed["config_name"], [*fixed, *search], RunMode.MULTIRUN, False)
+        composer = Composer(hydra.config_loader, master)
+
+        def cell(setting: Mapping[str, str]) -> Cell:
+            overrides = [*fixed, *(f"{each.element}={setting[each.key]}" for each in spans)]
+            shown = tuple(map(plain, overrides))
+            return Cell(shown, partial(composer.values, overrides, build.plain), partial(composer.folder, overrides))
+
+        yield Search(spans, cell, typed, command), Path(str(master.hydra.sweep.dir))
+
+
+def is_plugins(override: str) -> bool:
+    """Whether an override names packages of the user's: a file may not, so that every command names them itself."""
+    return override.lstrip("+").startswith("plugins=")
+
+
+def given_for(names: Sequence[str], arguments: list[str]) -> dict[str, Any]:
+    """What `name=value` says, for some names; whole numbers as such."""
+    given = dict(argument.split("=", 1) for argument in arguments if argument.startswith(tuple(f"{w}=" for w in names)))
+    return {name: int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text for name, text in given.items()}
+
+
 def ways_in(arguments: list[str]) -> dict[str, Any]:
     """What `workers=N` and `lanes=N` say."""
-    given = dict(argument.split("=", 1) for argument in arguments if argument.startswith(tuple(f"{w}=" for w in WAYS)))
-    return {
-        name: way(name, int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text) for name, text in given.items()
-    }
+    return {name: way(name, value) for name, value in given_for(WAYS, arguments).items()}
 
 
 def way(name: str, given: int | str) -> Any:
@@ -525,6 +642,10 @@ class translated:
                 key, _, value = given.partition("=")
                 do = f"optrun -m {given} trains one run for each; a list is {key}=[{value}]"
                 raise ConfigError(key, value, allowed="one value for one run", do=do) from None
+            if (sweep := re.match(r"Sweep parameters '(.+=.*interval\(.*)' requires", first)) is not None:
+                from hydra_plugins.optrun.sweeper import endless
+
+                raise endless(sweep[1]) from None
             if (inner := re.match(r"Could not override '(\w+)@([\w.]+)'", first)) is not None:
                 raise ConfigError(
                     inner[2],

@@ -38,23 +38,26 @@ FLOORS = {
     "job": 6,
     "preview": 6,
     "grammar": 6,
+    "ranges": 6,
     "guard": 6,
     "gradcheck": 6,
     "lr_range": 6,
     "sweep": 7,
+    "tune": 8,
     "selftest": 8,
     "cli": 9,
     "selftest/inside": 10,
 }
 # Doors into the program without a floor of their own: `python -m runner`, and the launcher that Hydra finds by itself.
-DOORS = {"__main__": {"cli"}, "plugins": {"cli", "core"}}
-# On one floor: the loop writes through the run folder, which knows nothing of it.
-BESIDE = {("train", "store")}
+DOORS = {"__main__": {"cli"}, "plugins": {"cli", "core", "grammar"}}
+# On one floor: the loop writes through the run folder, which knows nothing of it; a range is read as it is typed.
+BESIDE = {("train", "store"), ("ranges", "grammar")}
 # Below all that it could see, a part may be bound to less.
 ONLY = {"store": {"core"}, "menu": {"core"}, "plot": {"core"}, "screen": {"core"}}
 # Library -> who may see it.
 SEEN_BY = {
-    "hydra": {"cli", "grammar", "guard", "plugins"},
+    "hydra": {"cli", "grammar", "ranges", "guard", "plugins"},
+    "optuna": {"tune"},
     "omegaconf": {"build", "cli", "guard", "plugins"},
     "matplotlib": {"plot"},
 }

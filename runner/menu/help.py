@@ -6,14 +6,14 @@ from runner.menu.catalogue import Room, plain_keys, problems, rooms
 from runner.menu.text import bold, columns, fitted, joined, paragraph
 
 INTRO = (
-    "optrun trains neural networks to compare how they are trained. One command chooses the data, the network, the "
-    "optimizer, the schedule and when to stop, and leaves a folder with the numbers of every epoch, the curves as "
-    "pictures, and all that is needed to repeat or resume the run."
+    "optrun trains neural networks to compare how they are trained. One command makes every choice and leaves a folder "
+    "with numbers, curves and a way to go on."
 )
 EXAMPLES = (
     ("optrun optimizer=adam lr=1e-3", "one run"),
     ("optrun -m lr=0.1,0.03,0.01", "with -m one run for each value"),
     ("optrun -m optimizer=sgd,momentum,adam lr=0.1,0.01 'seed=range(3)'", "a grid of 18 runs, ranked on validation"),
+    ("optrun tune 'lr=interval(1e-4,1)'", "searches for the best; tune --help"),
     ("optrun resume outputs/RUN", "goes on where a run or a sweep was cut off"),
     ("optrun plot outputs/RUN", "draws its pictures again"),
 )
@@ -34,7 +34,7 @@ FURTHER = (
     ("optrun list [ROOM] [CHOICE]", "formula, arguments, source of a choice"),
     ("optrun schedule schedule=cosine", "draws a schedule; steps= in an epoch"),
     ("optrun gradcheck loss=huber", "the gradient against finite differences"),
-    ("optrun lr_range optimizer=sgd", "the loss over growing rates, and a suggestion"),
+    ("optrun lr_range optimizer=sgd", "the loss over rates, and a suggestion"),
     ("optrun selftest", "tries here what the README promises"),
     ("optrun optimizer=sgd --cfg job", "the configuration; --hydra-help: the flags"),
     ('eval "$(optrun -sc install=bash)"', "tab completion, in bash or zsh"),
@@ -60,6 +60,53 @@ def help_page(width: int = 80, colour: bool = False) -> str:
     lines = paragraph(INTRO, width)
     for title, body in sections:
         lines += ["", *(bold(line, colour) for line in paragraph(title, width)), *body]
+    return joined(lines)
+
+
+TUNE = (
+    "optrun tune searches for the best setting: it trains trials batch after batch, each proposed from what the "
+    "earlier ones gave. Every trial is a run in a sweep folder. The test part is not looked at."
+)
+TUNE_EXAMPLES = (
+    "optrun tune 'lr=interval(1e-4,1)' 'optimizer.mu=interval(0,0.99)' optimizer=momentum runs=40",
+    "optrun tune 'lr=interval(1e-4,0.1)' optimizer=adam,rmsprop schedule=constant,cosine prune=median",
+    "optrun resume outputs/TUNE runs=80",
+)
+TUNE_RANGES = (
+    ("KEY='interval(1e-4,1)'", "every number between; by its logarithm where the quantity may be any above 0"),
+    ("KEY='tag(log,interval(0.1,1))'", "the same by its logarithm; tag(linear,...): evenly"),
+    ("KEY='int(interval(16,256))'", "whole numbers"),
+    ("KEY=a,b,c", "one of these, without an order; range(5,30,5): in order"),
+)
+TUNE_KEYS = (
+    ("runs=40", "trials, at most"),
+    ("total_epochs=unlimited", "epochs of all trials together, at most"),
+    ("search=tpe", "tpe learns from the trials before; random, sobol: each by itself"),
+    ("prune=none", "median, halving: trials that look bad end early"),
+    ("goal=val_loss", "a validation number, of the best epoch: val_accuracy"),
+    ("batch=auto", "trials proposed at once, and trained side by side"),
+    ("workers=auto", "processes that train; one process proposes and owns the folder"),
+    ("seed=0", "of the search and of every run: the same command tries the same settings"),
+)
+TUNE_LEAVES = (
+    "sweep.json, sweep.csv and a folder for each trial, as optrun -m does; tune.json, study.log (Optuna's journal), "
+    "tune.csv (a row per trial), expected_best.csv (how good the best of k trials is expected to be) and tune.png. "
+    "optrun resume completes a tune that was cut off; runs= and total_epochs= extend it. Optuna is an extra: "
+    "pip install 'optrun[tune]'."
+)
+
+
+def tune_page(width: int = 80) -> str:
+    """What `optrun tune` does, what it takes and what it leaves."""
+    width = fitted(width)
+    lines = paragraph(TUNE, width)
+    for title, body in (
+        ("Examples", [line for each in TUNE_EXAMPLES for line in paragraph(each, width, indent=2, hang=2)]),
+        ("Ranges", columns(TUNE_RANGES, width, left=35)),
+        ("Plain keys, with their defaults", columns(TUNE_KEYS, width, left=26)),
+        ("Results", paragraph(TUNE_LEAVES, width, indent=2)),
+    ):
+        lines += ["", title, *body]
     return joined(lines)
 
 

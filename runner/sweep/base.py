@@ -182,9 +182,14 @@ def row_of(path: Path, job: Job, varied: Iterable[str], metrics: Iterable[str]) 
     return row_from(job, varied, metrics, read_status(path / job.folder))
 
 
+def values_of(job: Job, varied: Iterable[str]) -> dict[str, str]:
+    """The text of every axis in a job; nothing where it does not set it."""
+    given = dict(pairs(job))
+    return {key: given.get(key, "") for key in varied}
+
+
 def row_from(job: Job, varied: Iterable[str], metrics: Iterable[str], summary: Mapping[str, Any]) -> Row:
     """The row of a job whose summary is known."""
-    given = dict(pairs(job))
     best, final = summary.get("best") or {}, summary.get("final") or {}
     numbers: dict[str, float | None] = {"best_val_loss": best.get("val_loss")}
     numbers |= {f"final_{name}": final.get(name) for name in ("train_loss", "val_loss")}
@@ -192,7 +197,7 @@ def row_from(job: Job, varied: Iterable[str], metrics: Iterable[str], summary: M
         numbers |= {f"best_val_{name}": best.get(f"val_{name}"), f"final_val_{name}": final.get(f"val_{name}")}
     return Row(
         job,
-        {key: given.get(key, "") for key in varied},
+        values_of(job, varied),
         str(summary["status"]),
         str(summary.get("verdict", "")),
         summary.get("epochs"),

@@ -61,23 +61,37 @@ class Grid:
     titles: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, cells: Iterable[Cell], plugins: tuple[str, ...]) -> Grid:
-        """Build every cell to see whether it can be. Raises `ConfigError` where none can."""
+    def of(
+        cls,
+        cells: Iterable[Cell],
+        plugins: tuple[str, ...],
+        first: int = 0,
+        finished: Callable[[Run], Run] = lambda run: run,
+    ) -> Grid:
+        """Build every cell to see whether it can be.
+
+        first: the number of the first job
+        finished: what the sweep itself adds to a run
+        """
         grid, choices = cls(), Choices()
-        for number, cell in enumerate(cells):
+        for number, cell in enumerate(cells, start=first):
             config: dict[str, Any] = {}
             try:
                 config = cell.config()  # as given: where it is refused now, it will be when resumed
-                grid.runs[number] = run = choices.run(config, plugins)
+                grid.runs[number] = run = finished(choices.run(config, plugins))
                 config = choices.config(run)
                 grid.metrics |= run.loss.metrics
                 grid.titles.add(f"{run.dataset.label} · {run.architecture.label}")
             except ConfigError as error:
                 grid.refused[number] = error
             grid.jobs.append(Job(number, cell.folder(number), cell.overrides, config))
-        if len(grid.refused) == len(grid.jobs):
-            raise grid.refused[0]
         return grid
+
+    def usable(self) -> Grid:
+        """The grid itself. Raises the first refusal where no cell can be built."""
+        if len(self.refused) == len(self.jobs):
+            raise next(iter(self.refused.values()))
+        return self
 
     @property
     def title(self) -> str:

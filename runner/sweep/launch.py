@@ -33,6 +33,7 @@ from runner.sweep.base import (
     row_from,
     row_of,
     rows_of,
+    values_of,
     write_jobs,
     write_table,
 )
@@ -67,7 +68,7 @@ def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
     """Run a new sweep. Returns the exit code."""
     path = whole(path)
     refuse_taken(path)
-    grid = Grid.of(cells, way.plugins)
+    grid = Grid.of(cells, way.plugins).usable()
     refuse_shared_folders(grid.jobs)
     with disk(path, "make the sweep folder"):
         path.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,7 @@ def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
     with owned(path):
         there, about = read_jobs(path)
         cleared(path, there)
-        grid = Grid.of(cells, way.plugins)
+        grid = Grid.of(cells, way.plugins).usable()
         kept, new = divided(path, there, grid.jobs)
         first = 1 + max(job.number for job in there)
         added = [
@@ -146,6 +147,7 @@ class Sweep:
     """The jobs of one sweep folder while they run.
 
     runs, refused: of the jobs, by number, as far as somebody has built them already
+    total: how many jobs there will be, where more are added while it runs
     """
 
     def __init__(
@@ -156,31 +158,54 @@ class Sweep:
         way: Way,
         runs: Mapping[int, Run] = MappingProxyType({}),
         refused: Mapping[int, ConfigError] = MappingProxyType({}),
+        total: int = 0,
     ) -> None:
+        total = max(total, len(jobs))
         self.path = path
         self.jobs = jobs
         self.about = about
         self.metrics: dict[str, str] = about["metrics"]
         self.way = way
-        self.runs, self.refused = runs, refused
-        self.manner = Manner(way.plugins, len(jobs) <= PICTURED, about.get("threads", "auto"))
+        self.runs, self.refused = dict(runs), dict(refused)
+        self.manner = Manner(way.plugins, total <= PICTURED, about.get("threads", "auto"))
         self.axes = axes(jobs)
         self.rows: list[Row] = []
         self.codes: dict[int, int] = {}
         self.traces: set[str] = set()
         self.by_number = {each.number: each for each in jobs}
         self.screen = way.screen
-        self.progress = Progress(way.screen, len(jobs))
+        self.progress = Progress(way.screen, total)
+
+    def add(self, grid: Grid) -> None:
+        """Take in more jobs, which number on, and write the list of all."""
+        self.jobs += grid.jobs
+        self.by_number |= {each.number: each for each in grid.jobs}
+        self.runs |= grid.runs
+        self.refused |= grid.refused
+        self.metrics |= grid.metrics
+        self.axes = axes(self.jobs)
+        self.rows = [replace(row, values=values_of(row.job, self.axes)) for row in self.rows]
+        write_jobs(self.path, self.jobs, self.about)
 
     def run(self) -> int:
         """Every job that has not ended; then the table, the picture and the gate. Returns the exit code."""
         say = self.screen.say
-        tasks, refused = self.tasks()
+        tasks, refused = self.tasks(self.jobs)
         workers = engine.workers_for(len(tasks), self.way.workers) if tasks else 1
         shared = f" on {workers} workers" if workers > 1 else ""
         say(f"{len(self.jobs)} runs{shared} in {shortest(self.path)}, over " + (", ".join(self.axes) or "nothing"))
         if self.progress.known:
             say(f"{self.progress.known} of them have ended before")
+        self.trained(tasks, refused, workers)
+        order = self.told()
+        self.pictured()
+        if not self.manner.pictures:
+            say(f"curves of one run: optrun plot {shortest(self.path / order[0].job.folder)}")
+        say(f"files: {shortest(self.path)}")
+        return self.exit_code()
+
+    def trained(self, tasks: list[Task], refused: list[Outcome], workers: int) -> None:
+        """Train the tasks and write sweep.csv, however it ends."""
         try:
             for outcome in refused:
                 self.noticed(outcome)
@@ -192,15 +217,14 @@ class Sweep:
         finally:
             self.progress.summed_up()
             write_table(self.path, self.rows, self.axes, self.metrics)
-        order = self.told()
+
+    def pictured(self) -> None:
+        """Draw the picture, which is derived: it can be drawn again and must not fail a sweep."""
         try:
             self.drawn()
-        except Exception as error:  # a picture is derived; it can be drawn again and must not fail a sweep
-            say(f"the picture was not drawn ({type(error).__name__}: {error}); optrun plot {shortest(self.path)}")
-        if not self.manner.pictures:
-            say(f"curves of one run: optrun plot {shortest(self.path / order[0].job.folder)}")
-        say(f"files: {shortest(self.path)}")
-        return self.exit_code()
+        except Exception as error:
+            again = f"optrun plot {shortest(self.path)}"
+            self.screen.say(f"the picture was not drawn ({type(error).__name__}: {error}); {again}")
 
     def grouped(self, tasks: list[Task], workers: int) -> list[list[Task]]:
         """The tasks in groups; which programs train side by side is noted in the list of jobs."""
@@ -211,10 +235,10 @@ class Sweep:
             write_jobs(self.path, self.jobs, self.about)
         return found
 
-    def tasks(self) -> tuple[list[Task], list[Outcome]]:
+    def tasks(self, jobs: Iterable[Job]) -> tuple[list[Task], list[Outcome]]:
         """What there is to do, and what cannot begin; the jobs that have ended already become their rows."""
         tasks, refused, choices = [], [], Choices()
-        for each in self.jobs:
+        for each in jobs:
             try:
                 row = self.known(each)
             except CorruptError as damage:  # of this run alone

@@ -53,5 +53,7 @@ def test_axes_can_stand_in_the_configuration(ours: list[bytes], call: Call, tmp_
 def test_an_axis_without_a_list_of_values_is_refused(call: Call, tmp_path: Path) -> None:
     answer = call("-m", "lr=interval(0,1)", SWEEP)
     assert answer.code == 2
-    assert answer.err.startswith("optrun: lr=interval(0,1) has no list of values; give key=a,b or key=range(n)")
+    assert answer.err.startswith(
+        "optrun: lr=interval(0,1) is refused\n  allowed: a list of values, each of which is trained"
+    )
     assert list(tmp_path.iterdir()) == []

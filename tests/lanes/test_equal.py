@@ -122,6 +122,11 @@ STOPS = {
     "early_stopping": [("stop.patience=1", "lr=0.05"), ("stop.patience=2", "lr=0.03"), ("stop.patience=4", "lr=0.03")],
     "epochs": [("epochs=3",), ("epochs=30",), ("epochs=5",)],
     "gradient_norm": [("stop.eps=0.3",), ("stop.eps=0.2", "stop.every=2"), ("stop.eps=0.3", "lr=0.02")],
+    "hurdles": [
+        ("stop.epochs=[3]", "stop.bounds=[0.01]"),
+        ("stop.epochs=[2,5]", "stop.bounds=[9,0.01]"),
+        ("stop.epochs=[4]", "stop.bounds=[9]", "epochs=6"),
+    ],
     "no_progress": [("stop.tolerance=0.1",), ("stop.tolerance=0.02",), ("stop.tolerance=0.1", "stop.patience=2")],
     "steps": [("stop.steps=45",), ("stop.steps=46",), ("stop.steps=1",), ("stop.steps=45",)],
     "target": [("stop.value=0.5", "lr=0.02"), ("stop.value=0.3", "lr=0.02"), ("stop.value=0.01",)],

@@ -13,6 +13,7 @@ from runner.stop.base import Direction, Row, Stop
 from runner.stop.early_stopping import EarlyStopping
 from runner.stop.epochs import Epochs
 from runner.stop.gradient_norm import GradientNorm
+from runner.stop.hurdles import Hurdles
 from runner.stop.no_progress import NoProgress
 from runner.stop.seconds import Seconds
 from runner.stop.steps import Steps
@@ -304,3 +305,42 @@ def test_early_stopping_reads_every_row_once(monkeypatch: pytest.MonkeyPatch) ->
         seen.append(row)
         rule.verdict(seen)
     assert asked == 1000
+
+
+@pytest.mark.parametrize(
+    ("losses", "epoch"),
+    [
+        ([1.0, 0.5, 0.3], None),  # on the bound is good enough
+        ([0.5, 0.8, 0.3], None),  # the best so far counts, not the last
+        ([1.0, 0.51, 0.3], 2),
+        ([9.0, 0.4, 0.31, 0.1], 3),
+        ([9.0, 0.4, 0.3, 9.0, 9.0], None),  # behind the last hurdle there is none
+        ([nan, inf], 2),
+        ([nan, 0.5, 0.1], None),
+        ([9.0], None),
+    ],
+)
+def test_hurdles_stop_a_run_that_is_not_good_enough_by_given_epochs(losses: list[float], epoch: int | None) -> None:
+    assert stops_after(Hurdles(epochs=(2, 3), bounds=(0.5, 0.3)), *losses) == epoch
+
+
+def test_hurdles_for_a_number_that_should_be_high() -> None:
+    rule = Hurdles(epochs=(2,), bounds=(0.9,), monitor="a", direction="max")
+    assert rule.verdict([{"a": 0.9}, {"a": 0.1}]) is None
+    assert rule.verdict([{"a": 0.89}, {"a": 0.1}]) == "the best a after 2 epochs is 0.89, and the bound there is 0.9"
+    assert rule.verdict([{"a": nan}, {"a": nan}]) == (
+        "the best a after 2 epochs was never finite, and the bound there is 0.9"
+    )
+
+
+def test_hurdles_without_order_or_without_a_bound_each_are_refused() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Hurdles(epochs=(3, 2), bounds=(1.0, 1.0))
+    assert str(refused.value) == (
+        "epochs=[3,2] is refused\n  allowed: epochs in rising order, each once\n  do this: give epochs=[2,3]"
+    )
+    with pytest.raises(ConfigError) as refused:
+        Hurdles(epochs=(2, 3), bounds=(1.0,))
+    assert str(refused.value) == (
+        "bounds=[1.0] is refused\n  allowed: one bound for each of epochs\n  do this: give 2 numbers in bounds=[...]"
+    )

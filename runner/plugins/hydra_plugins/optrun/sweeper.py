@@ -7,13 +7,15 @@ into the folder before anybody has looked whether that is free.
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+
+if TYPE_CHECKING:
+    from runner.core.errors import ConfigError
 
 MOST = 1_000_000  # runs of a sweep: their list alone has a gigabyte
 
@@ -40,6 +42,16 @@ def refuse_no_grid(axes: list[Override]) -> None:
         keys.add(key)
 
 
+def endless(typed: str) -> ConfigError:
+    """The refusal of an interval, which has no end of values to train."""
+    from runner.core.errors import ConfigError
+    from runner.grammar import plain
+
+    key, _, value = plain(typed).partition("=")
+    do = f"optrun tune {key}='{value}' searches for the best one; or give {key}=A,B"
+    return ConfigError(key, value, allowed="a list of values, each of which is trained", do=do)
+
+
 class OptrunSweeper(BasicSweeper):
     """The product of all axes, handed to the launcher at once.
 
@@ -56,7 +68,7 @@ class OptrunSweeper(BasicSweeper):
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         for override in overrides:
             if override.is_sweep_override() and not override.is_discrete_sweep():
-                raise HydraException(f"{override.input_line} has no list of values; give key=a,b or key=range(n)")
+                raise endless(override.input_line or "")
         refuse_no_grid([each for each in overrides if each.is_sweep_override()])
         (jobs,) = self.split_arguments(overrides, None)
         results = self.launcher.launch(jobs, initial_job_idx=0)
