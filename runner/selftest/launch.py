@@ -104,7 +104,7 @@ def asked(arguments: Sequence[str]) -> int:
             for _ in events(standings, want):
                 shown.draw()
         seconds = time.monotonic() - begun
-    except KeyboardInterrupt:
+    except BaseException:  # Ctrl-C, or nobody to whom it could be told
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     report.conclude(standings, seconds)
