@@ -303,12 +303,18 @@ class Tally:
 
 
 def refuse_other_memory(fresh: dict[str, Any], saved: dict[str, Any]) -> None:
-    """`ValueError` where a memory does not have the parts of a fresh one, or a tensor of another shape in one."""
+    """`ValueError` where a memory does not have the parts of a fresh one, or a tensor that is not of such vectors."""
     if fresh.keys() != saved.keys():
         raise ValueError(f"memory of {', '.join(saved) or 'nothing'}, where it is {', '.join(fresh) or 'nothing'}")
     for name, value in fresh.items():
-        if type(value) is Tensor and (type(saved[name]) is not Tensor or value.shape != saved[name].shape):
+        kept = saved[name]
+        if type(value) is Tensor and (type(kept) is not Tensor or extent(value) != extent(kept)):
             raise ValueError(f"memory {name} of another form")
+
+
+def extent(memory: Tensor) -> tuple[int, ...]:
+    """Dimensions and the length of a vector: of `[k, P]`, k grows in L-BFGS."""
+    return memory.ndim, *memory.shape[-1:]
 
 
 # The form of what a commit keeps of it.
