@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -155,10 +155,11 @@ def shared(folder: Path, effort: Effort) -> Iterator[Trial]:
     fixed = ("epochs=1", "architecture.hidden=[8]", "lanes=off", "hydra.sweep.dir=starts")
     completed("-m", f"optimizer={','.join(chosen)}", "seed=0,1", *fixed, cwd=folder)
     yamls = [(conf_dir() / "optimizer" / f"{name}.yaml").read_text(encoding="utf-8") for name in chosen]
-    plain = [at for at, yaml in enumerate(yamls) if OWN_BATCH not in yaml]
+    plain: Sequence[int] = [at for at, yaml in enumerate(yamls) if OWN_BATCH not in yaml]
     for key, words in START.items():
         found = [manifest(folder / "starts" / str(job))[key] for job in range(2 * len(chosen))]
-        yield alike(f"{words} of {len(plain)} optimizers with one seed", [found[2 * at] for at in plain], 1)
+        among = plain if key == "order_sha256" else range(len(chosen))
+        yield alike(f"{words} of {len(among)} optimizers with one seed", [found[2 * at] for at in among], 1)
         yield alike(f"{words} of two seeds", found[:2], 2)
     shutil.rmtree(folder / "starts")
 

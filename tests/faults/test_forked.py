@@ -38,6 +38,7 @@ class Leaves(torch.optim.SGD):
 """
 PLUGIN = (*SMALL, "epochs=1", "optimizer=torch", "plugins=[own]", "lr=0.01")
 HANGS, LEAVES = (*PLUGIN, "optimizer._target_=own.Hangs"), (*PLUGIN, "optimizer._target_=own.Leaves")
+REACHED_S = 15.0  # within which a run comes to its first step, on a busy machine
 LEFT = "a process that it started was still there 10 s after its end"
 
 
@@ -60,13 +61,13 @@ def gone(pid: int) -> bool:
 
 
 def test_a_hang_is_told_with_the_stacks_and_the_next_order_is_answered(child: Order, own: Path) -> None:
-    with pytest.raises(NotHeld, match=r"no end after 3 s\n(.*\n)*.*own\.py.* in step"):
-        child(*HANGS, "hydra.run.dir=run", cwd=own, limit_s=3.0)
+    with pytest.raises(NotHeld, match=r"no end after 15 s\n(.*\n)*.*own\.py.* in step"):
+        child(*HANGS, "hydra.run.dir=run", cwd=own, limit_s=REACHED_S)
     assert child(*SMALL, "epochs=1", "hydra.run.dir=next", cwd=own)["code"] == 0
 
 
 def test_a_step_that_hangs_ends_with_a_second_ctrl_c(child: Order, own: Path) -> None:
-    answer = child(*HANGS, "hydra.run.dir=run", cwd=own, after_s=3.0, signals=[signal.SIGINT, signal.SIGINT])
+    answer = child(*HANGS, "hydra.run.dir=run", cwd=own, after_s=REACHED_S, signals=[signal.SIGINT, signal.SIGINT])
     assert answer["code"] == 130
 
 
@@ -77,8 +78,8 @@ def test_what_does_not_end_is_told_and_ended(own: Path) -> None:
         assert (left.code, left.endless) == (0, LEFT)
         assert left.wrong.startswith(LEFT)
         assert gone(int((own / "pid").read_text()))
-        hung = optrun(*HANGS, "hydra.run.dir=hung", cwd=own, limit_s=3.0)
-        assert hung.endless == "no end after 3 s"
+        hung = optrun(*HANGS, "hydra.run.dir=hung", cwd=own, limit_s=REACHED_S)
+        assert hung.endless == "no end after 15 s"
         assert "own.py" in hung.wrong, "the stacks say where"
 
 
