@@ -31,14 +31,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner import __version__, menu
-from runner.core.errors import ConfigError, Interrupted, OptrunError, did_you_mean, visible
+from runner.core.errors import ConfigError, DiskError, Interrupted, OptrunError, did_you_mean, visible
 from runner.grammar import CONF, chosen_at, lenient, plain, plugin_names, refuse_unreadable, spelled
 from runner.guard import watched
+from runner.screen.output import Unsaid, forget, spoken
 
 if TYPE_CHECKING:
     from hydra_plugins.optrun.compose import Composer
@@ -88,24 +88,6 @@ def command() -> int:
         gc.freeze()
 
 
-def spoken() -> None:
-    """Make sure that whatever is said can be written.
-
-    A terminal or a file of ASCII gets a question mark for any other character. What was closed before the program began
-    becomes nowhere: otherwise the first file of the run would take its number, and be written into by whoever prints.
-    """
-    while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(free)
-    sys.stdin, sys.stdout, sys.stderr = (
-        stream or open(number, mode, closefd=False)  # noqa: SIM115 - open as long as the process
-        for number, (stream, mode) in enumerate(((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w")))
-    )
-    for out in (sys.stdout, sys.stderr):
-        assert isinstance(out, TextIOWrapper)  # in a process of its own nobody has put another one there
-        out.reconfigure(errors="replace")
-
-
 def left(number: int, frame: object) -> None:
     """A signal outside of training, where nothing is at stake: leave at once.
 
@@ -120,7 +102,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. The only place that turns errors into messages."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return dispatch(arguments)
+        code = dispatch(arguments)
+        sys.stdout.flush()
+        return code
     except Interrupted as error:
         return failed(str(error) + "; `optrun resume` goes on where it was", error.exit_code)
     except OptrunError as error:
@@ -128,10 +112,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return failed("interrupted; what was committed is kept, `optrun resume` goes on from there", 130)
     except BrokenPipeError:
-        from runner.screen.base import forget
-
         forget(sys.stdout)
         return 0
+    except Unsaid as error:
+        forget(sys.stdout)
+        return failed(f"cannot write to standard output: {error.strerror}", DiskError.exit_code)
     except Exception:
         traceback.print_exc()
         return failed("this is a bug in optrun or in a plugin; the lines above say where", 1)

@@ -46,6 +46,7 @@ from runner.store.folder import (
     verified,
     whole,
 )
+from runner.store.form import Each, Maybe, refuse_other_form
 from runner.train import Ending, columns, train
 
 # What torch and numpy say of a size that no memory has, or that their own counters do not hold.
@@ -54,6 +55,8 @@ TOO_LARGE = (
     *("array is too big", "Maximum allowed size exceeded", "Maximum allowed dimension exceeded"),
 )
 
+# What must stand in the manifest of a run that is taken up, beside what every reader of it needs.
+NEEDED = {"data_sha256": str, "start_sha256": str, "versions": Each(Maybe(str))}
 MARGIN = 4096  # bytes of headers in which an npz may differ
 
 
@@ -144,11 +147,14 @@ def taken_up(
 ) -> Opened:
     """A run that was interrupted, where its last commit left it."""
     kept = read_manifest(path)
+    refuse_other_form(path / "manifest.json", kept, NEEDED)
     folder = RunFolder.open(path)
     try:
         for notice in folder.notices:
             screen.notice(f"{notice}; the commit before it is used")
         run = build.from_yaml(read_config(path), plugins)
+        if not {*folder.columns} <= {*columns(run)}:  # the first run folders have fewer
+            raise CorruptError(f"{path / 'manifest.json'} has other columns than this run writes")
         with memory_errors():
             m = prepare(run, examples_of)
         for key, now in (("data_sha256", m.data_sha256), ("start_sha256", m.start_sha256)):

@@ -55,7 +55,7 @@ class Lane:
     def of(cls, run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Lane:
         """A run where its folder is."""
         start = m.theta.clone()
-        at = State.restored(run, m, folder.restored) if folder.restored else State.fresh(run, m)
+        at = State.restored(run, m, folder) if folder.restored else State.fresh(run, m)
         return cls(run, m, folder, watcher, start, at)
 
     @property

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from runner.core.errors import Diverged, Interrupted
+from runner.core.errors import CorruptError, Diverged, Interrupted
 from runner.core.objective import Counts, Objective
 from runner.core.signals import Signals
 from runner.core.streams import stream
@@ -27,6 +27,7 @@ from runner.run import Inputs, Material, Part, Run
 from runner.schedule.base import Progress
 from runner.stop.base import FULL_GRADIENT
 from runner.store.folder import Row, RunFolder
+from runner.store.form import NUMBER, Each, Later, Maybe, refuse_other_form
 
 PENDING = 1 << 12  # outputs that wait before the training metrics are taken of them together
 COUNTS = tuple(vars(Counts()))  # what the objective was asked so far, in examples
@@ -60,7 +61,7 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
     Raises `Interrupted` after a signal, with everything committed.
     """
     start = m.theta.clone()
-    at = State.restored(run, m, folder.restored) if folder.restored else State.fresh(run, m)
+    at = State.restored(run, m, folder) if folder.restored else State.fresh(run, m)
     folder.expect(at.size)
     rows, steps, limit = folder.rows, run.sampler.batches(len(m.train)), run.limit
     verdict, diverged = judgement(run, rows, folder.elapsed_s)
@@ -301,6 +302,33 @@ class Tally:
         }
 
 
+def refuse_other_memory(fresh: dict[str, Any], saved: dict[str, Any]) -> None:
+    """`ValueError` where a memory does not have the parts of a fresh one, or a tensor that is not of such vectors."""
+    if fresh.keys() != saved.keys():
+        raise ValueError(f"memory of {', '.join(saved) or 'nothing'}, where it is {', '.join(fresh) or 'nothing'}")
+    for name, value in fresh.items():
+        kept = saved[name]
+        if type(value) is Tensor and (type(kept) is not Tensor or extent(value) != extent(kept)):
+            raise ValueError(f"memory {name} of another form")
+
+
+def extent(memory: Tensor) -> tuple[int, ...]:
+    """Dimensions and the length of a vector: of `[k, P]`, k grows in L-BFGS."""
+    return memory.ndim, *memory.shape[-1:]
+
+
+# The form of what a commit keeps of it.
+TALLY = {
+    **{"examples": int, "steps": int, "loss": NUMBER, "grad_norm": NUMBER, "metrics": Each(NUMBER)},
+    **{"pending": [tuple], "waiting": int},
+}
+COMMITTED = {
+    **{"theta": Tensor, "best_theta": Tensor, "buffers": Each(Tensor), "best_buffers": Each(Tensor), "memory": dict},
+    **{"best_loss": NUMBER, "best_epoch": int, "step": int, "examples": int, "batch": int, "lr": NUMBER},
+    **{"tally": TALLY, "noise_state": Maybe(Tensor), "counts": Later(Each(int))},
+}
+
+
 @dataclass
 class State:
     """Everything that the next step depends on, beside the rows.
@@ -337,9 +365,24 @@ class State:
         return cls(m.theta, memory, m.theta.clone(), buffers, kept, counts=m.objective.counts)
 
     @classmethod
-    def restored(cls, run: Run, m: Material, saved: dict[str, Any]) -> State:
-        """The state of a commit; theta and buffers take its numbers in place, since the module looks at them."""
+    def restored(cls, run: Run, m: Material, folder: RunFolder) -> State:
+        """The state of a commit; theta and buffers take its numbers in place, since the module looks at them.
+
+        Raises `CorruptError` where it is none of this run: its hash says that it is as it was written, not by whom.
+        """
+        saved = folder.restored or {}
+        refuse_other_form(folder.path / "checkpoint", saved, COMMITTED)
+        try:
+            if not 0 <= saved["best_epoch"] <= len(folder.rows):
+                raise ValueError(f"best_epoch is {saved['best_epoch']} of {len(folder.rows)}")
+            return cls._restored(run, m, saved)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise CorruptError(f"{folder.path / 'checkpoint'} does not hold what this run keeps: {error}") from error
+
+    @classmethod
+    def _restored(cls, run: Run, m: Material, saved: dict[str, Any]) -> State:
         memory = run.optimizer.start(m.theta, m.layout)
+        refuse_other_memory(run.optimizer.saved(memory), saved["memory"])
         m.theta.copy_(saved["theta"])
         for name, buffer in m.objective.buffers.items():
             buffer.copy_(saved["buffers"][name])

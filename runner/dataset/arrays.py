@@ -6,9 +6,12 @@ as many, and what shall lie in memory must fit the limit, before room is made fo
 
 from __future__ import annotations
 
+import math
 import os
 import stat
+import sys
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from tokenize import TokenError
 from typing import Any, BinaryIO
@@ -20,6 +23,8 @@ from runner.dataset.base import Array, Rows, Table
 
 MB = 1 << 20
 NUMBERS = "biuf"  # the kinds of numpy dtypes that are numbers
+ILL_FORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError)
+DIMENSIONS = 32  # of an array at most: numpy 2 takes 64, and numpy 1 half of them
 
 
 def absolute(key: str, path: Any, kind: str) -> str:
@@ -63,6 +68,15 @@ def within(path: str, nbytes: int, limit_mb: int) -> None:
             f"at most {limit_mb} MB in memory",
             "give a larger dataset.memory_mb, or inputs as a .npy file, which can stay on disk (dataset=npy)",
         )
+
+
+def room(shape: Iterable[int], itemsize: int) -> int:
+    """The bytes of an array as numpy reckons them before it makes one: it leaves out what is 0, and may still refuse.
+
+    >>> room((3, 0, 5), 8)
+    120
+    """
+    return math.prod(n for n in shape if n) * itemsize  # Python integers, which do not overflow
 
 
 def as_numbers(path: str, source: Array) -> Array:
@@ -136,10 +150,10 @@ def npy_header(file: BinaryIO, path: str, length: int) -> NpyHeader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy warns of headers as Python 2 wrote them, and reads them well
             shape, fortran, dtype = read(file)
-    except (ValueError, KeyError, EOFError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+    except (*ILL_FORMED, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         # numpy reads a header as Python, tries a tokenizer where that fails, and lets both complain as they like
         raise refused(path, f": {error}", "a file in the npy format, version 1 or 2", do) from None
-    if dtype.kind not in NUMBERS + "U":
+    if dtype.kind not in NUMBERS + "U" or not dtype.itemsize:
         raise refused(path, f": an array of type {dtype}", "numbers, or texts for classes", do)
     if dtype.itemsize == 16:
         raise refused(path, f": an array of type {dtype}", "numbers of at most 8 bytes", do)
@@ -153,4 +167,7 @@ def npy_header(file: BinaryIO, path: str, length: int) -> NpyHeader:
             f"{header.nbytes} bytes, no less and no more",
             "the file is incomplete, or something else was appended: save it anew",
         )
+    if len(shape) > DIMENSIONS or room(shape, dtype.itemsize) > sys.maxsize:
+        allowed = f"at most {DIMENSIONS} dimensions, each of 1 or more"
+        raise refused(path, f": an array {list(shape)} of {dtype}", allowed, do)
     return header

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from runner.dataset.arrays import opened, refused, within
+from runner.dataset.arrays import DIMENSIONS, opened, refused, room, within
 from runner.dataset.base import Array
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -38,17 +38,17 @@ def read_idx(path: str, key: str, limit_mb: int) -> Array:
 
 def _array(stream: BinaryIO, path: str, limit_mb: int) -> Array:
     head = stream.read(4)
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or head[3] == 0:
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or not 0 < head[3] <= DIMENSIONS:
         do = "give a file in the idx format, plain or as .gz"
-        allowed = "0, 0, the number of a type (8, 9, 11 to 14) and of dimensions, the first bytes of an idx file"
+        allowed = f"0, 0, the number of a type (8, 9, 11 to 14) and 1 to {DIMENSIONS} dimensions, as an idx file begins"
         raise refused(path, f": it begins with {list(head)}", allowed, do)
     sizes = stream.read(4 * head[3])
     if len(sizes) < 4 * head[3]:
         raise refused(path, ": it ends within its header", f"{head[3]} sizes of 4 bytes", "the file is incomplete")
     shape = tuple(int.from_bytes(sizes[at : at + 4], "big") for at in range(0, len(sizes), 4))
     dtype = np.dtype(TYPES[head[2]])
-    wanted = math.prod(shape) * dtype.itemsize  # Python integers, which do not overflow
-    within(path, wanted, limit_mb)
+    within(path, room(shape, dtype.itemsize), limit_mb)
+    wanted = math.prod(shape) * dtype.itemsize
     data = bytearray()
     while len(data) < wanted and (chunk := stream.read(min(CHUNK, wanted - len(data)))):
         data += chunk

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, cast, final
 
 import numpy as np
 
 from runner.core.check import Count
-from runner.core.errors import did_you_mean
+from runner.core.errors import OptrunError, did_you_mean
 from runner.dataset.arrays import NUMBERS, absolute, as_numbers, npy_header, opened, refused, table, within
 from runner.dataset.base import Array, Divided, Table
 
@@ -57,7 +56,9 @@ class Npz(Divided):
             try:
                 with zipfile.ZipFile(file) as archive:
                     x, y = (self._array(archive, key, name) for key, name in (("x", self.x), ("y", self.y)))
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+            except OptrunError:
+                raise
+            except Exception as error:  # zipfile raises what it likes at bytes that nobody wrote
                 do = "save it anew with np.savez(FILE, x=..., y=...)"
                 raise refused(self.path, f": {error}", "an archive of arrays in the npz format", do) from None
         if x.dtype.kind not in NUMBERS:
@@ -65,12 +66,12 @@ class Npz(Divided):
         return table(as_numbers(self.path, x), y, self.targets == "numbers", self.path, self.path)
 
     def _array(self, archive: zipfile.ZipFile, key: str, name: str) -> Array:
-        names = [member.removesuffix(".npy") for member in archive.namelist()]
+        names = {member.removesuffix(".npy"): member for member in archive.namelist()}
         if name not in names:
-            listed = ", ".join(names[:20]) or "none"
-            do = f"{did_you_mean(name, names)}give dataset.{key}=NAME"
+            listed = ", ".join([*names][:20]) or "none"
+            do = f"{did_you_mean(name, [*names])}give dataset.{key}=NAME"
             raise refused(self.path, f", array {name}", f"an array that is in the file: {listed}", do)
-        member = archive.getinfo(f"{name}.npy")
+        member = archive.getinfo(names[name])
         within(self.path, member.file_size, self.memory_mb)
         with archive.open(member) as stream:
             header = npy_header(cast(BinaryIO, stream), f"{self.path}, array {name}", member.file_size)

@@ -6,13 +6,12 @@ that goes away (`| head`): the run matters, its output does not.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 Row = Mapping[str, float]
 
@@ -136,11 +135,3 @@ def shortest(path: Path) -> Path:
         return path.relative_to(Path.cwd())
     except ValueError:
         return path
-
-
-def forget(out: IO[str]) -> None:
-    """Send what is still written to `out` nowhere: its reader is gone, and the interpreter would complain at exit."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-    except (OSError, ValueError):
-        pass

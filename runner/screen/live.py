@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.core.errors import visible
-from runner.screen.base import Header, Row, Screen, conclusion, forget, percent
+from runner.screen.base import Header, Row, Screen, conclusion, percent
+from runner.screen.output import forget
 
 EPOCHS = 8  # rows of the table
 REFRESH_S = 0.1

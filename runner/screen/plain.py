@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TextIO, final
 
 from runner.core.errors import visible
-from runner.screen.base import LISTED, Header, Row, Screen, conclusion, forget, percent
+from runner.screen.base import LISTED, Header, Row, Screen, conclusion, percent
+from runner.screen.output import forget
 
 SHOWN = 30  # lines for the epochs of one run
 STANDINGS = 40  # lines for the runs of a large sweep

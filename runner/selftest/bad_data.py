@@ -199,7 +199,10 @@ def idx_files() -> Iterator[Bad]:
         yield bad(f"it begins with {head.hex()}", head + IMAGES[4:], LABELS, "/x: it begins with")
     huge = (0xFFFFFFFF,) * 3
     yield bad("sizes beyond 64 bits", idx_file(np.zeros(1, np.uint8), sizes=huge), LABELS, "/x: an array of", "MB")
-    yield bad("255 dimensions", b"\0\0\x08\xff" + b"\xff" * 1020, LABELS, "/x: an array of")
+    yield bad("255 dimensions", b"\0\0\x08\xff" + b"\xff" * 1020, LABELS, "/x: it begins with")
+    yield bad(
+        "one size of 0 and large ones", idx_file(np.zeros(0, np.uint8), sizes=(0, *huge)), LABELS, "/x: an array of"
+    )
     yield bad("too few labels", IMAGES, idx_file(np.zeros(19, np.uint8)), "/y: targets of shape [19]", "20 inputs")
     yield bad(
         "no image", idx_file(np.zeros((0, 4, 4), np.uint8)), idx_file(np.zeros(0, np.uint8)), "/x: inputs of shape"
@@ -279,6 +282,9 @@ def npy_files() -> Iterator[Bad]:
         "{'descr': '<f8', 'fortran_order': False, 'shape': (20,)}",
         "{'descr': '|O', 'fortran_order': False, 'shape': (20, 3)}",
         "{'descr': '<f8'}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 9223372036854775807, 9223372036854775807)}",
+        "{'descr': '<U0', 'fortran_order': False, 'shape': (20, 3)}",
+        "{{'descr': '<f8', 'fortran_order': False, 'shape': (20, 3)}}",
         "__import__('os').getcwd()",
         "[" * 100,
     ):

@@ -6,9 +6,10 @@ was promised. An area finds out by its trials alone, never by asking the program
 
     base      an area and its trials
     program   the program in a process of its own, and what it left compared bit by bit
-    nursery   many such processes from one that has imported everything
-    forked    the same without a fault or a counter in them: the program as it is, thousands of times
-    inside/   programs that are optrun with a fault in it
+    fed       a process that answers orders
+    forked    the program as it is, thousands of times, from a process that has imported everything
+    nursery   the same with a fault in it, in a crowd, or sent signals
+    inside/   programs that are optrun with a fault in it, and those two processes
     launch    all areas, several at a time
     report    the table, on the screen and in README.md
     *         every other file is one area

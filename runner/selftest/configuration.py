@@ -17,7 +17,7 @@ from runner.selftest.forked import Answer, Optrun, forks
 REFUSED = 2
 ENDED = (0, 3, 7, 8)  # a result, or divergence, no memory or a missed expectation, each in words
 LIMIT_S = 60.0
-SHORT = 60  # trials at keys in the short form
+SHORT = 36  # trials at keys in the short form
 # Refused at every key: no argument of any choice may be one of these.
 NEVER = ("nan", "inf", "-inf", "1e400", "[nan]", "[-inf]", "{a:nan}", "[[1],[2]]", "'\u00e9\x1b[31m'", "１２")
 # Refused or trained with: which of the two is the key's own business.

@@ -18,6 +18,7 @@ from runner.store.folder import sealed
 FLIPS = {"short": 120, "full": 10_000}
 CUTS = {"short": 20, "full": 500}
 RUN = ("dataset=iris", "architecture.hidden=[4]", "epochs=4", "stop=epochs", "batch_size=20")
+OFTEN = (12, 3, 1, 2, 1)  # the scenes: a run that is resumed reads the most, and pictures take half a second to draw
 CORRUPT, INTERRUPTED = 6, 130  # exit codes
 COPY = "copy"
 OTHERS = {"cut": "other", "whole": "whole_other", "sweep": "whole_other"}
@@ -51,7 +52,7 @@ class Corruption(Area):
             scenes = prepared(folder, optrun)
             for cut, count in ((False, FLIPS[effort]), (True, CUTS[effort])):
                 for _ in range(count):
-                    scene = chance.choices(scenes, [8, 2, 4, 1, 1])[0]  # a run that is resumed reads the most
+                    scene = chance.choices(scenes, OFTEN)[0]
                     yield damaged(scene, chance, cut, folder, optrun)
             yield from swapped(scenes, folder, optrun)
             yield from of_a_later_version(scenes[0], folder, optrun)

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from runner.menu import rooms
+from runner.menu import conf_dir, rooms
 from runner.selftest.base import Area, Effort, Trial
 from runner.selftest.program import completed, differing, remains
 
@@ -37,6 +37,7 @@ PRESETS = {
 SHORT = ("dropout", "batch norm, cyclic")
 MEMORIES = ("sgd", "momentum", "adam")  # with none, one and two vectors of memory
 START = {"start_sha256": "initial weights", "order_sha256": "batches"}  # in the manifest
+OWN_BATCH = "\nbatch_size:"  # in the yaml of an optimizer that takes all examples at once
 SEEDS = 3  # of the sweep in which a preset is one of the jobs
 WORKERS = (1, 2, 3)
 
@@ -153,9 +154,12 @@ def shared(folder: Path, effort: Effort) -> Iterator[Trial]:
     chosen = [name for name in every if name != "torch"] if effort == "full" else list(MEMORIES)
     fixed = ("epochs=1", "architecture.hidden=[8]", "lanes=off", "hydra.sweep.dir=starts")
     completed("-m", f"optimizer={','.join(chosen)}", "seed=0,1", *fixed, cwd=folder)
+    yamls = [(conf_dir() / "optimizer" / f"{name}.yaml").read_text(encoding="utf-8") for name in chosen]
+    plain: Sequence[int] = [at for at, yaml in enumerate(yamls) if OWN_BATCH not in yaml]
     for key, words in START.items():
         found = [manifest(folder / "starts" / str(job))[key] for job in range(2 * len(chosen))]
-        yield alike(f"{words} of {len(chosen)} optimizers with one seed", found[::2], 1)
+        among = plain if key == "order_sha256" else range(len(chosen))
+        yield alike(f"{words} of {len(among)} optimizers with one seed", [found[2 * at] for at in among], 1)
         yield alike(f"{words} of two seeds", found[:2], 2)
     shutil.rmtree(folder / "starts")
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from runner.selftest import program
-from runner.selftest.base import NotHeld
+from runner.selftest.fed import fed
 
 MODULE = "runner.selftest.inside.forked"
 LIMIT_S = 60.0  # for a small run on a busy machine
@@ -19,20 +16,20 @@ LIMIT_S = 60.0  # for a small run on a busy machine
 
 @dataclass(frozen=True)
 class Answer:
-    """How optrun ended; `inside/forked.py` says what is measured."""
+    """How optrun ended; `inside/forked.py` says what is measured, and where something did not end."""
 
     code: int
     out: str
     err: str
     seconds: float
-    hung: bool
+    endless: str
     peak_kb: int
 
     @property
     def wrong(self) -> str:
         """What is never right, whatever was asked for: a hang, a traceback, an end by a signal; nothing if all is."""
-        if self.hung:
-            return f"no end after {self.seconds:.0f} s"
+        if self.endless:
+            return f"{self.endless}\n{self.err}"
         if self.code == 1 or "Traceback (most recent call last)" in self.err:
             return f"exit code {self.code} and {self.err[-600:]}"
         return f"ended by signal {-self.code}" if self.code < 0 else ""
@@ -49,28 +46,12 @@ class Optrun(Protocol):
 @contextmanager
 def forks() -> Iterator[Optrun]:
     """Where optrun is forked from, one at a time."""
-    process = subprocess.Popen(
-        [*program.PYTHON, "-m", MODULE],
-        env=program.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin
-    assert process.stdout
-    stdin, stdout = process.stdin, process.stdout
+    with fed(MODULE) as ask:
 
-    def optrun(*argv: str | Path, cwd: Path, limit_s: float = LIMIT_S, pictures: bool = False, rows: int = 0) -> Answer:
-        order = {"argv": [*map(str, argv)], "cwd": str(cwd), "limit_s": limit_s, "pictures": pictures, "rows": rows}
-        stdin.write(json.dumps(order) + "\n")
-        stdin.flush()
-        if not (answer := stdout.readline()):
-            raise NotHeld(f"the process that is forked from has died of {order}")
-        return Answer(**json.loads(answer))
+        def optrun(
+            *argv: str | Path, cwd: Path, limit_s: float = LIMIT_S, pictures: bool = False, rows: int = 0
+        ) -> Answer:
+            limits = {"limit_s": limit_s, "pictures": pictures, "rows": rows}
+            return Answer(**ask({"argv": [*map(str, argv)], "cwd": str(cwd)} | limits))
 
-    try:
         yield optrun
-    finally:
-        stdin.close()
-        stdout.close()
-        process.wait()

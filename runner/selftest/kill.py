@@ -16,12 +16,17 @@ from runner.selftest.program import CONFIGURATIONS, SMALL, differing, remains, r
 KILLED = -9
 EPOCHS = 60
 WAYS = ("before", "torn", "after")  # the call, half of it, or all of it was done
-# A new optimizer that keeps something of its own between two steps belongs here.
+# An optimizer that keeps something of its own between two steps belongs here. K-FAC takes no batch norm, L-BFGS, whose
+# step is an epoch, no dropout.
 SCHEDULED = CONFIGURATIONS | {
     "adam with plateau": ("optimizer=adam", "lr=0.01", "schedule=plateau", *SMALL),
     "momentum with early stopping": ("optimizer=momentum", "lr=0.01", SMALL[0], "stop=early_stopping"),
+    "kfac with dropout": ("optimizer=kfac", "architecture.dropout=0.2", "schedule=plateau", *SMALL),
+    "lbfgs with batch norm": ("optimizer=lbfgs", "architecture/normalization=batch", "schedule=cyclic", *SMALL),
 }
-AT_CALLS = ("adam with dropout", "schedule-free with batch norm")  # of which every call is tried
+# Of which every call is tried; of the others every seventh, so that each of the three ways of dying takes its turn.
+AT_CALLS = ("adam with dropout", "schedule-free with batch norm", "kfac with dropout", "lbfgs with batch norm")
+SEVENTH = 7
 SWEEP = ("-m", "lr=0.1,0.03,0.01,0.003", *SMALL, "epochs=20", "workers=2", "lanes=2")
 
 
@@ -50,8 +55,8 @@ class Kill(Area):
     def trials(self, folder: Path, effort: Effort) -> Iterator[Trial]:
         full = effort == "full"
         with nursery() as order:
-            for name in AT_CALLS:
-                yield from self.at_calls(order, name, folder, 1 if full else 61)
+            for name in SCHEDULED if full else AT_CALLS[1:]:
+                yield from self.at_calls(order, name, folder, (1 if name in AT_CALLS else SEVENTH) if full else 61)
             moments = 2000 if full else 8
             names = list(SCHEDULED) if full else ["momentum with dropout", "adam with plateau"]
             for number, name in enumerate(names):

@@ -32,7 +32,7 @@ class Wanted:
     """What the command line asks for.
 
     readme   a page whose table is to be written
-    counted  a folder with what the tests of the repository counted, for that table
+    counted  a folder with what the tests of the repository counted, and what came of areas that were tried before
     """
 
     areas: tuple[str, ...]
@@ -67,12 +67,12 @@ def wanted(arguments: Sequence[str]) -> Wanted:
                 do=f"{did_you_mean(word, [*known, *FLAGS])}`optrun selftest` tries all areas in short",
             )
     full = "--full" in arguments
-    if "--readme" in values and (names or not full):
+    if "--readme" in values and (not full or (names and "--counted" not in values)):
         raise ConfigError(
             "--readme",
             values["--readme"],
-            allowed="with --full and no area: the table is that of all areas in full",
-            do=f"optrun selftest --full --readme {values['--readme']}",
+            allowed="with --full, for all areas or with a folder that has the others: the table is that of all in full",
+            do=f"optrun selftest --full --readme {values['--readme']}, or with AREA ... --counted FOLDER",
         )
     if "--readme" in values and not all(m in values["--readme"].read_text(encoding="utf-8") for m in report.MARKS):
         raise ConfigError(
@@ -101,15 +101,16 @@ def asked(arguments: Sequence[str]) -> int:
         standings = [Standing(name, known[name], scratch / name) for name in want.areas]
         begun = time.monotonic()
         with report.Shown(standings) as shown:
-            for _ in events(standings, want.effort):
+            for _ in events(standings, want):
                 shown.draw()
         seconds = time.monotonic() - begun
-    except KeyboardInterrupt:
+    except BaseException:  # Ctrl-C, or nobody to whom it could be told
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     report.conclude(standings, seconds)
     if want.readme:
-        table = report.markdown(standings, seconds, report.counted(want.counted))
+        records = report.remembered(want.counted) | {each.name: report.record(each) for each in standings}
+        table = report.markdown(known, records, report.counted(want.counted))
         page = want.readme.read_text(encoding="utf-8")
         want.readme.write_text(report.written(page, table), encoding="utf-8")
     if all(standing.held for standing in standings):
@@ -118,12 +119,12 @@ def asked(arguments: Sequence[str]) -> int:
     return 1
 
 
-def events(standings: Sequence[Standing], effort: Effort) -> Iterator[None]:
+def events(standings: Sequence[Standing], want: Wanted) -> Iterator[None]:
     """Try the areas, as many at a time as there are processors; comes whenever something may have changed."""
     waiting: queue.SimpleQueue[Standing] = queue.SimpleQueue()
     for standing in standings:
         waiting.put(standing)
-    crew = [threading.Thread(target=work, args=(waiting, effort), daemon=True) for _ in range(device.cores())]
+    crew = [threading.Thread(target=work, args=(waiting, want), daemon=True) for _ in range(device.cores())]
     for worker in crew:
         worker.start()
     for worker in crew:
@@ -134,18 +135,18 @@ def events(standings: Sequence[Standing], effort: Effort) -> Iterator[None]:
             yield
 
 
-def work(waiting: queue.SimpleQueue[Standing], effort: Effort) -> None:
+def work(waiting: queue.SimpleQueue[Standing], want: Wanted) -> None:
     """Try one area after the other, until none is waiting."""
     while True:
         try:
             standing = waiting.get_nowait()
         except queue.Empty:
             return
-        attempt(standing, effort)
+        attempt(standing, want.effort, want.counted)
 
 
-def attempt(standing: Standing, effort: Effort) -> None:
-    """Try one area; its folder stays where a trial did not hold."""
+def attempt(standing: Standing, effort: Effort, counted: Path | None = None) -> None:
+    """Try one area; its folder stays where a trial did not hold. What came of it in full goes to `counted`, too."""
     standing.begun = time.monotonic()
     standing.folder.mkdir(parents=True)
     try:
@@ -163,3 +164,5 @@ def attempt(standing: Standing, effort: Effort) -> None:
         shutil.rmtree(standing.folder, ignore_errors=True)
     else:
         report.keep(standing)
+    if counted and effort == "full":
+        report.remember(counted, standing)

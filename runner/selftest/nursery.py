@@ -1,22 +1,24 @@
-"""A nursery: one interpreter that has imported everything, and forks a child for every order."""
+"""optrun with a fault in it, or in the company of others, thousands of times: forks of one process."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.selftest import program
 from runner.selftest.base import NotHeld
+from runner.selftest.fed import fed
 
 MODULE = "runner.selftest.inside.nursery"
+USUALLY = {"at": 0, "how": "before"}
 
 
 class Order(Protocol):
-    """Run optrun in a forked child; `inside/nursery.py` says what else can be ordered."""
+    """Run optrun in a forked child; `inside/nursery.py` says what else can be ordered.
+
+    Raises `NotHeld` where it, or a process that it started, does not end.
+    """
 
     def __call__(self, *argv: str | Path, cwd: Path, **wanted: Any) -> dict[str, Any]: ...
 
@@ -24,27 +26,14 @@ class Order(Protocol):
 @contextmanager
 def nursery() -> Iterator[Order]:
     """A nursery, and how to order from it; one order at a time."""
-    process = subprocess.Popen(
-        [*program.PYTHON, "-m", MODULE],
-        env=program.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin
-    assert process.stdout
-    stdin, stdout = process.stdin, process.stdout
+    with fed(MODULE) as ask:
 
-    def order(*argv: str | Path, cwd: Path, **wanted: Any) -> dict[str, Any]:
-        stdin.write(json.dumps({"argv": [*map(str, argv)], "cwd": str(cwd), "at": 0, "how": "before"} | wanted) + "\n")
-        stdin.flush()
-        if not (answer := stdout.readline()):
-            raise NotHeld(f"the nursery has died of {[*map(str, argv)]}, {wanted}")
-        return dict(json.loads(answer))
+        def order(*argv: str | Path, cwd: Path, **wanted: Any) -> dict[str, Any]:
+            words = [*map(str, argv)]
+            answer = ask({"argv": words, "cwd": str(cwd)} | USUALLY | wanted)
+            if answer["endless"]:
+                said = "\n".join(answer["said"])
+                raise NotHeld(f"optrun {' '.join(words)}, {wanted}: {answer['endless']}\n{said}")
+            return answer
 
-    try:
         yield order
-    finally:
-        stdin.close()
-        stdout.close()
-        process.wait()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from runner.core import device
 from runner.selftest.base import Area, Trial
 
 MARKS = BEGIN, END = "<!-- faults: make test-faults -->", "<!-- /faults -->"
+RECORDS = "areas"  # the folder of what came of each area, beside what the tests counted
 LISTED = 5  # failures of an area on the screen; all of them are in its folder
 SHOWN = 8  # last lines of what was seen, on the screen
 REFRESH_HZ = 4.0
@@ -151,20 +152,65 @@ def counted(folder: Path | None) -> dict[str, list[tuple[str, int]]]:
     return found
 
 
-def markdown(standings: Sequence[Standing], seconds: float, beside: dict[str, list[tuple[str, int]]]) -> str:
-    """The table for README.md, and under it where it was measured and what no platform keeps."""
-    lines = ["| area | promise | tried | failed | longest |", "|---|---|---|---|---|"]
-    for standing in standings:
-        tried = [f"{standing.trials:,}", *(f"{trials:,} {what}" for what, trials in beside.get(standing.name, ()))]
-        longest = f"{standing.longest_s:.1f} s" if standing.longest_s else ""
-        cells = (f"`{standing.name}`", standing.area.promise, ", ".join(tried), f"{len(standing.failures):,}", longest)
-        lines.append(f"| {' | '.join(cells)} |")
+@dataclass(frozen=True)
+class Record:
+    """What came of an area in full, kept until the table is written: the areas need not be tried in one go.
+
+    where  the versions, the machine and the day
+    """
+
+    name: str
+    trials: int
+    failed: int
+    longest_s: float
+    seconds: float
+    where: str
+
+
+def record(standing: Standing) -> Record:
+    """What is kept of an area that has ended."""
     where = (
         f"optrun {__version__}, torch {torch.__version__}, Python {platform.python_version()}, {platform.system()}, "
-        f"{device.cores()} processors, {datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.0f} minutes."
+        f"{device.cores()} processors, {datetime.now(UTC):%Y-%m-%d}"
     )
-    notes = [f"- `{standing.name}`: {standing.area.note}" for standing in standings if standing.area.note]
-    return "\n".join([*lines, "", where, *(["", *notes] if notes else [])])
+    failed = len(standing.failures)
+    return Record(standing.name, standing.trials, failed, standing.longest_s, standing.seconds, where)
+
+
+def remember(folder: Path, standing: Standing) -> None:
+    """Keep what came of an area in a folder, in place of what came of it before."""
+    (folder / RECORDS).mkdir(exist_ok=True)
+    text = json.dumps(asdict(record(standing)), indent=2) + "\n"
+    (folder / RECORDS / f"{standing.name}.json").write_text(text, encoding="utf-8")
+
+
+def remembered(folder: Path | None) -> dict[str, Record]:
+    """What is kept in a folder, by area."""
+    found = sorted((folder / RECORDS).glob("*.json")) if folder else ()
+    return {path.stem: Record(**json.loads(path.read_text(encoding="utf-8"))) for path in found}
+
+
+def markdown(
+    areas: Mapping[str, type[Area]], records: Mapping[str, Record], beside: Mapping[str, list[tuple[str, int]]]
+) -> str:
+    """The table for README.md, and under it where it was measured and what no platform keeps."""
+    lines = ["| area | promise | tried | failed | longest | minutes |", "|---|---|---|---|---|---|"]
+    for name, area in areas.items():
+        others = [f"{trials:,} {what}" for what, trials in beside.get(name, ())]
+        if (kept := records.get(name)) is None:
+            cells = [", ".join(["not in full", *others]), "", "", ""]
+        else:
+            longest = f"{kept.longest_s:.1f} s" if kept.longest_s else ""
+            tried = ", ".join([f"{kept.trials:,}", *others])
+            cells = [tried, f"{kept.failed:,}", longest, f"{kept.seconds / 60:.0f}"]
+        lines.append(f"| {' | '.join([f'`{name}`', area.promise, *cells])} |")
+    places: dict[str, list[str]] = {}
+    for name, kept in records.items():
+        places.setdefault(kept.where, []).append(f"`{name}`")
+    several = len(places) > 1
+    where = [f"{', '.join(names)}: {place}." if several else f"{place}." for place, names in places.items()]
+    notes = [f"- `{name}`: {area.note}" for name, area in areas.items() if area.note]
+    return "\n".join([*lines, "", *where, *(["", *notes] if notes else [])])
 
 
 def written(page: str, text: str) -> str:

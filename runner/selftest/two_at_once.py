@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,17 @@ from typing import Any, final
 
 from runner.selftest.base import Area, Effort, Trial
 from runner.selftest.nursery import Order, nursery
-from runner.selftest.program import SMALL, differing, remains
+from runner.selftest.program import differing, remains
 
 LOCKED = 5
 ENDED = 2  # that a folder holds a run: its owner had ended before this one looked
-RUN = (*SMALL, "epochs=30")
-SWEEP = ("-m", "lr=0.1,0.01", *SMALL, "epochs=5", "workers=1", "lanes=off")
+# Small, since a claim costs 0.1 s of composing its configuration anyway; long enough that most come while it runs.
+TINY = ("dataset=iris", "architecture.hidden=[4]", "stop=epochs")
+RUN = (*TINY, "epochs=30")
+SWEEP = ("-m", "lr=0.1,0.01", *TINY, "epochs=15", "workers=1", "lanes=off")
+CLAIMS = {"short": (20, 9, 9), "full": (5_000, 1_000, 4_000)}  # of a new run, a new sweep, a run that was killed
+KILLED_AT = range(20, 270, 17)  # calls of the run that is then resumed: its folder appears with the 19th of 303
+LARGEST = 16
 
 
 @final
@@ -27,23 +33,23 @@ class TwoAtOnce(Area):
     note = "a lock is only as good as the file system: on a network disk without flock two machines are not kept apart"
 
     def trials(self, folder: Path, effort: Effort) -> Iterator[Trial]:
-        claims, sweeps = (10_000, 200) if effort == "full" else (20, 4)
+        kinds = (self.run, self.sweep, self.resumed)
         with nursery() as order:
-            order(*RUN, "hydra.run.dir=whole", cwd=folder, after_s=60)
-            order(*SWEEP, "hydra.sweep.dir=whole-sweep", cwd=folder, after_s=60)
-            yield from self.crowds(order, folder, claims, self.run)
-            yield from self.crowds(order, folder, sweeps, self.sweep)
-            yield from self.crowds(order, folder, sweeps, self.resumed)
+            order(*RUN, "hydra.run.dir=whole", cwd=folder)
+            order(*SWEEP, "hydra.sweep.dir=whole-sweep", cwd=folder)
+            for at in KILLED_AT:
+                order(*RUN, f"hydra.run.dir=killed-{at}", cwd=folder, at=at)
+            for kind, claims in zip(kinds, CLAIMS[effort], strict=True):
+                yield from self.crowds(order, folder, claims, kind)
 
     def crowds(self, order: Order, folder: Path, claims: int, kind: Any) -> Iterator[Trial]:
         """So many claims, by crowds of two, three, ... sixteen."""
-        size = 2
+        sizes = itertools.cycle(range(2, LARGEST + 1))
         while claims > 0:
-            crowd = min(size, max(2, claims))
+            crowd = min(next(sizes), max(2, claims))
             what, seen = kind(order, folder, crowd)
             yield from (Trial(f"{what}, process {each} of {crowd}", not seen, seen) for each in range(crowd))
             claims -= crowd
-            size = size + 1 if size < 16 else 2
 
     def run(self, order: Order, folder: Path, crowd: int) -> tuple[str, str]:
         """A new run: one trains it, and it is the run that nobody else wanted."""
@@ -57,9 +63,8 @@ class TwoAtOnce(Area):
 
     def resumed(self, order: Order, folder: Path, crowd: int) -> tuple[str, str]:
         """A run that was killed: one goes on with it; who comes when it has ended finds nothing to do."""
-        order(*RUN, "hydra.run.dir=run", cwd=folder, after_s=0.25)
-        if not (folder / "run").exists():
-            order(*RUN, "hydra.run.dir=run", cwd=folder, at=60, how="after")
+        at = KILLED_AT[crowd % len(KILLED_AT)]
+        shutil.copytree(folder / f"killed-{at}", folder / "run")
         answer = order("resume", "run", cwd=folder, crowd=crowd)
         seen = "" if 0 in answer["codes"] and set(answer["codes"]) <= {0, LOCKED} else f"codes {answer['codes']}"
         if not seen and (found := differing(remains(folder / "whole"), remains(folder / "run"))):

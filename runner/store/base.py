@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -98,8 +99,9 @@ def _synced(path: Path) -> None:
 
 @cache
 def _threads(process: int) -> ThreadPoolExecutor:
-    """Those of a process: a fork has none of the threads of its parent."""
-    return ThreadPoolExecutor(THREADS)
+    """Those of a process: a fork has none of the threads of its parent. Signals are for the main thread."""
+    blocked = (signal.SIG_BLOCK, signal.valid_signals())
+    return ThreadPoolExecutor(THREADS, initializer=signal.pthread_sigmask, initargs=blocked)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -58,7 +58,7 @@ def write(folder: Path, number: int, content: dict[str, Any], beside: Sequence[P
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        for old in stored(folder)[KEPT:]:
+        for old in [each for each in stored(folder) if each.is_file()][KEPT:]:
             old.unlink()
     return path
 
@@ -86,6 +86,8 @@ def newest(folder: Path) -> tuple[dict[str, Any], Path, list[str]] | None:
 
 def read(path: Path) -> dict[str, Any]:
     """The content of one commit; `CorruptError` where a byte is not what was written."""
+    if not path.is_file():
+        raise CorruptError(f"checkpoint {path} is no file")
     with disk(path, "read"):
         data = path.read_bytes()
     try:

@@ -16,6 +16,7 @@ from typing import Any
 from runner.core.errors import ConfigError, CorruptError, DiskError, LockedError
 from runner.store import checkpoint
 from runner.store.base import FORMAT, as_json, disk, read_json, refuse_missing, synced, write_all, write_json, write_new
+from runner.store.form import NUMBER, Each, Later, Maybe, refuse_other_form
 from runner.store.lock import in_use, in_use_by, locked
 
 Row = dict[str, float]
@@ -26,6 +27,22 @@ STATUSES = ("running", "completed", "diverged", "interrupted", "failed")
 ENDED = ("completed", "diverged")  # and never changes again
 SEALED_SINCE = 2  # the format from which on summary.json has a hash
 LEAST_S = 1.0  # between two commits that nobody asked for
+# The form of manifest.json, of summary.json, and of what a commit says of the folder; `job` asks for more.
+MANIFEST = {
+    **{"format": int, "config_sha256": str, "columns": [str], "title": Later(str), "metrics": Later(Each(str))},
+    **{"rows": Later(Each(int)), "versions": Later(Each(Maybe(str))), "side_by_side": Later(bool)},
+}
+EXPECTED = {"bound": NUMBER, "at": str, "measured": (*NUMBER, type(None)), "met": bool}
+SUMMARY = {
+    **{"status": str, "verdict": Later(str), "epochs": Later(int), "best_epoch": Maybe(int)},
+    **{"best": Maybe(Each(NUMBER)), "final": Maybe(Each(NUMBER)), "test": Later(Each(NUMBER))},
+    **{"expect": Later(Each(EXPECTED)), "metrics_sha256": Later(str)},
+}
+LENGTH_AND_HASH = [(int, str)]
+COMMIT = {
+    "folder": {"run": str, "metrics": LENGTH_AND_HASH, "timing": LENGTH_AND_HASH, "elapsed_s": NUMBER},
+    "content": dict,
+}
 STAGED = ".claim.*.tmp"  # a run folder in the making
 ABANDONED_S = 60.0  # a claim takes milliseconds; between making its folder and locking it, microseconds
 SHARE = 100  # a commit that takes c seconds is due again after 100 c, so writing stays at 1 percent of the time
@@ -143,7 +160,9 @@ class RunFolder:
         else:
             content, file, self.notices = found
             kept = _committed(content, file, self._run)
-            self._number = int(file.stem)
+            # A damaged file is replaced by the next commit, a folder of that name is in its way.
+            in_the_way = [each for each in checkpoint.stored(self.path / "checkpoint") if not each.is_file()]
+            self._number = max(int(each.stem) for each in (file, *in_the_way))
             self._elapsed_before = kept["elapsed_s"]
             self._metrics.cut(*kept["metrics"])
             self._timing.cut(*kept["timing"])
@@ -218,7 +237,11 @@ class RunFolder:
 
 def _committed(content: dict[str, Any], file: Path, run: str) -> dict[str, Any]:
     """What a commit says of the folder; `CorruptError` where it is a commit of another run."""
+    refuse_other_form(file, content, COMMIT)
     kept: dict[str, Any] = content["folder"]
+    for name in ("metrics", "timing"):
+        if [type(each) for each in kept[name]] != [int, str]:
+            raise CorruptError(f"{file} does not hold what optrun writes there: folder.{name} is {kept[name]}")
     if kept["run"] != run:
         raise CorruptError(f"{file} belongs to another run")
     return kept
@@ -384,6 +407,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise CorruptError(f"{path} has format {manifest.get('format')}; this optrun reads formats up to {FORMAT}")
     if not unsealed(manifest):
         raise CorruptError(f"{path / 'manifest.json'} was changed or damaged since it was written")
+    refuse_other_form(path / "manifest.json", manifest, MANIFEST)
     return manifest
 
 
@@ -413,6 +437,7 @@ def _status(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     unknown = status not in STATUSES or not isinstance(verdict, str) or (status != "running" and not verdict)
     if unknown or not (unsealed(summary, of=manifest["sha256"]) or is_bare(summary, manifest)):
         raise CorruptError(f"{path / 'summary.json'} was changed or damaged since it was written")
+    refuse_other_form(path / "summary.json", summary, SUMMARY)
     if status == "running" and not in_use(path):
         summary |= {"status": "interrupted", "verdict": "the process was killed"}
     return summary

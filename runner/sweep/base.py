@@ -31,9 +31,16 @@ from runner.core.errors import CorruptError, OptrunError
 from runner.core.seeds import is_seed
 from runner.store.base import disk, read_json, write_json, write_whole
 from runner.store.folder import ENDED, is_run, read_status, sealed, unsealed
+from runner.store.form import Each, Later, Maybe, refuse_other_form
 
 FORMAT = 2  # 1 had the whole configuration in the line of every job; no release wrote it
 SEAL = ".sweep.csv.json"
+# The form of sweep.json.
+JOB = {"job": int, "dir": str, "overrides": [str], "config": Maybe([Maybe(int)])}
+PLAN = {
+    **{"title": str, "metrics": Each(str), "threads": Later((int, str)), "side_by_side": Later(Each(bool))},
+    **{"axes": Each([str]), "values": Each(list), "jobs": [JOB]},
+}
 
 
 @dataclass(frozen=True)
@@ -135,11 +142,15 @@ def read_jobs(path: Path) -> tuple[list[Job], dict[str, Any]]:
         raise CorruptError(f"{path} has format {content.get('format')}; this optrun reads sweeps of format {FORMAT}")
     if not unsealed(content):
         raise CorruptError(f"{path / 'sweep.json'} was changed or damaged since it was written")
+    refuse_other_form(path / "sweep.json", content, PLAN)
     values = content.pop("values")
     jobs = []
     for each in content.pop("jobs"):
-        places = zip(values.items(), each["config"] or [None] * len(values), strict=True)
-        config = {key: held[at] for (key, held), at in places if at is not None}
+        try:
+            places = zip(values.items(), each.get("config") or [None] * len(values), strict=True)
+            config = {key: held[at] for (key, held), at in places if at is not None}
+        except (ValueError, IndexError):
+            raise CorruptError(f"{path / 'sweep.json'}: job {each['job']} has a choice that is not listed") from None
         jobs.append(Job(each["job"], each["dir"], tuple(each["overrides"]), config))
         if leads_out(each["dir"]):
             raise CorruptError(

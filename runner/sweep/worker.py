@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 import torch
@@ -23,6 +23,7 @@ from runner.core.signals import HEEDED, MEANT
 from runner.run import Shared
 from runner.sweep.group import Manner, Outcome, Task, train_group
 
+LOOK_S = 0.2  # between two looks of a worker that has nothing to do
 ORPHANED = 1  # the exit code, which nobody reads
 
 Order = tuple[int, ...] | None  # the numbers of the jobs of a group; None: there is no more
@@ -34,13 +35,15 @@ def work(tasks: Mapping[int, Task], manner: Manner, pipe: Connection, others: It
     for other in others:
         other.close()  # the ends of the parent, which a forked process has too: its siblings would never see it die
     torch.set_num_threads(1)
-    heed()
     orders: SimpleQueue[Order] = SimpleQueue()
+    # Before signals are heeded: a thread starts with what is held back, so that none of them ever comes to this one,
+    # where it would not wake the one that has to heed it.
     threading.Thread(target=listen, args=(pipe, orders), daemon=True).start()
+    heed()
     shared = Shared()
     try:
         try:
-            while (numbers := orders.get()) is not None:
+            while (numbers := awaited(orders)) is not None:
                 for outcome in train_group([tasks[number] for number in numbers], manner, shared):
                     report(pipe, outcome)
         except DiskError as error:
@@ -49,6 +52,16 @@ def work(tasks: Mapping[int, Task], manner: Manner, pipe: Connection, others: It
             signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)  # nothing is left to stop
     except Interrupted:
         signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)  # the folder of the run says so
+
+
+def awaited(orders: SimpleQueue[Order]) -> Order:
+    """The next order. It looks up now and then: a signal that comes just before a wait, or to a thread of a library, is
+    heeded only after it."""
+    while True:
+        try:
+            return orders.get(timeout=LOOK_S)
+        except Empty:
+            pass
 
 
 def heed() -> None:

@@ -65,6 +65,7 @@ REFUSED = {
     "hydra=null": ("hydra=null", A_NAME, "see Hydra's documentation"),
     "lr='": ("lr='", WRITTEN, QUOTED),
     "lr=1=2": ("lr=1=2", WRITTEN, QUOTED),
+    "hydra.run.dir=ünï": ("hydra.run.dir=ünï", WRITTEN, QUOTED),
     "=3": ("3", WRITTEN, QUOTED),
     f"lr={'9' * 5000}": (f"lr={'9' * 60}", WRITTEN, QUOTED),
     f"lr={'[' * 3000}": (f"lr={'[' * 60}", WRITTEN, QUOTED),

@@ -416,6 +416,26 @@ def test_output_that_cannot_be_written_does_not_end_a_run(whole: Path, tmp_path:
     assert differing(remains(whole), remains(tmp_path / "run")) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [
+        *((["list"], ""), (["list"], "1"), (["--version"], ""), (["plot", "run"], "")),
+        *((["-c", "job"], ""), (["schedule"], "")),
+    ],
+    ids=str,
+)
+def test_a_command_that_can_print_nothing_says_why_in_a_line(
+    arguments: list[str], unbuffered: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    shutil.copytree(whole, tmp_path / "run")
+    with open("/dev/full", "w") as full:
+        answer = program(*arguments, cwd=tmp_path, stdout=full)
+    assert answer.err == "optrun: cannot write to standard output: No space left on device\n"
+    assert answer.code == 4
+
+
 def test_the_clock_of_a_resumed_run_may_stand_earlier(
     call: Call, cut: Cut, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,23 @@ def test_a_header_that_announces_more_than_64_bits_count_is_refused_without_maki
     assert "0 bytes for an array [4611686018427387904, 4611686018427387904]" in said(npy(folder).load, folder)[0]
 
 
+@pytest.mark.parametrize(
+    ("descr", "shape", "line"),
+    [
+        ("<f8", (0, 2**62, 2**62), "an array [0, 4611686018427387904, 4611686018427387904] of float64 is refused"),
+        ("<f8", (0,) * 33, f"an array {[0] * 33} of float64 is refused"),
+        ("<U0", (3, 2), "an array of type <U0 is refused"),
+    ],
+)
+def test_a_header_of_an_array_that_numpy_cannot_make_is_refused(
+    folder: Path, descr: str, shape: tuple[int, ...], line: str
+) -> None:
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": descr, "fortran_order": False, "shape": shape})
+    (folder / "x.npy").write_bytes(head.getvalue())
+    assert said(npy(folder).load, folder)[0] == f"x.npy: {line}"
+
+
 @settings(derandomize=True, database=None, max_examples=200)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_npy_file_are_refused_and_never_a_bug(data: bytes) -> None:
@@ -292,6 +309,25 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
         assert said(Npz(path=str(path)).load, tmp_path)[0] == f"d.npz: {words} is refused"
 
 
+def test_an_archive_whose_names_are_in_no_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("\N{GREEK SMALL LETTER THETA}.npy", b"")
+    path.write_bytes(path.read_bytes().replace("\N{GREEK SMALL LETTER THETA}".encode(), b"\xff\xfe"))
+    assert said(Npz(path=str(path)).load, tmp_path)[0] == (
+        "d.npz: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte is refused"
+    )
+
+
+def test_a_member_may_be_called_without_the_ending_that_numpy_gives_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.write(tmp_path / "x.npy", "x")
+        archive.write(tmp_path / "y.npy", "y.npy")
+    assert Npz(path=str(tmp_path / "d.npz")).load().x.shape == (12, 2)
+
+
 def test_a_member_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (12, 2)})
@@ -335,6 +371,11 @@ IDX = {
     "wrong magic": (b"\x01" + images((12, 2))[1:], "x: it begins with [1, 0, 8, 2] is refused"),
     "unknown type": (images((12, 2), code=10), "x: it begins with [0, 0, 10, 2] is refused"),
     "no dimension": (images(()), "x: it begins with [0, 0, 8, 0] is refused"),
+    "255 dimensions": (images((1,) * 255), "x: it begins with [0, 0, 8, 255] is refused"),
+    "sizes that overflow beside one of 0": (
+        images((0, 2**32 - 1, 2**32 - 1, 2**32 - 1)),
+        f"x: an array of {-(-((2**32 - 1) ** 3) // 2**20)} MB is refused",
+    ),
     "empty": (b"", "x: it begins with [] is refused"),
     "cut in the header": (images((12, 2))[:9], "x: it ends within its header is refused"),
     "cut": (
@@ -420,7 +461,7 @@ def test_the_white_wines_are_read_as_csv() -> None:
     assert table.classes == ("3", "4", "5", "6", "7", "8", "9")
 
 
-@pytest.mark.parametrize("header", ["[" * 100, "{'descr': '<f8'", "(", "\\", "'''"])
+@pytest.mark.parametrize("header", ["[" * 100, "{'descr': '<f8'", "(", "\\", "'''", "{{'descr': 3}}"])
 def test_a_header_that_is_no_python_is_refused(folder: Path, header: str) -> None:
     text = header.encode().ljust(117) + b"\n"
     (folder / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text)

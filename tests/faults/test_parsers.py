@@ -124,7 +124,7 @@ def answered(kind: str, data: bytes, path: Path) -> None:
 
 @pytest.mark.parametrize("kind", PARSERS)
 def test_a_mutated_file_is_read_or_refused_and_never_a_bug(kind: str, tmp_path: Path) -> None:
-    chance, path, count = random.Random(kind), tmp_path / f"data.{kind}", MUTATED // len(PARSERS)
+    chance, path, count = random.Random(kind), tmp_path / f"data.{kind}", -(-MUTATED // len(PARSERS))
     answered(kind, WHOLE[kind], path)
     for number in range(count):
         data = mutated(WHOLE[kind], chance)

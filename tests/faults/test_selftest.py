@@ -87,7 +87,8 @@ class Nothing(Holds):
 def invented(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Four areas instead of those of the program, and a temporary folder of one's own."""
     monkeypatch.setattr(launch, "areas", lambda: {area.name: area for area in (Holds, Fails, Breaks, Nothing)})
-    monkeypatch.setattr(launch.tempfile, "mkdtemp", lambda prefix: str(made(tmp_path / "scratch")))
+    scratch = tmp_path / "scratch"
+    monkeypatch.setattr(launch.tempfile, "mkdtemp", lambda prefix: str(scratch if scratch.exists() else made(scratch)))
     monkeypatch.setattr(launch.signal, "signal", lambda *_: None)
     return tmp_path
 
@@ -153,8 +154,9 @@ def test_an_area_that_tried_nothing_has_not_held(invented: Path, capsys: Any) ->
         (
             ["--readme", "page"],
             "--readme=page is refused\n"
-            "  allowed: with --full and no area: the table is that of all areas in full\n"
-            "  do this: optrun selftest --full --readme page",
+            "  allowed: with --full, for all areas or with a folder that has the others: "
+            "the table is that of all in full\n"
+            "  do this: optrun selftest --full --readme page, or with AREA ... --counted FOLDER",
         ),
         (
             ["--full", "--readme", "page"],
@@ -186,12 +188,32 @@ def test_the_full_form_writes_the_table_between_the_marks_of_a_page(
     assert lines[:4] == [
         "before",
         report.BEGIN,
-        "| area | promise | tried | failed | longest |",
-        "|---|---|---|---|---|",
+        "| area | promise | tried | failed | longest | minutes |",
+        "|---|---|---|---|---|---|",
     ]
-    assert lines[4] == "| `holds` | two and two are four | 1,000, 1,000,000 mutated inputs | 0 | 499.5 s |"
+    assert lines[4] == "| `holds` | two and two are four | 1,000, 1,000,000 mutated inputs | 0 | 499.5 s | 0 |"
     assert lines[6].startswith("optrun ")
     assert lines[8:] == ["- `holds`: on a machine that can count", report.END, "after"]
+
+
+def test_areas_that_are_tried_one_by_one_come_into_one_table(
+    invented: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    page, counted = invented / "page.md", str(made(invented / "counted"))
+    page.write_text(f"{report.BEGIN}\n{report.END}\n")
+    assert main(["selftest", "fails", "--full", "--counted", counted]) == 1
+    monkeypatch.setattr(report.platform, "system", lambda: "Plan 9")
+    assert main(["selftest", "holds", "--full", "--counted", counted, "--readme", str(page)]) == 0
+    lines = page.read_text().splitlines()
+    assert lines[3:7] == [
+        "| `holds` | two and two are four | 1,000 | 0 | 499.5 s | 0 |",
+        "| `fails` | two and two are four | 3 | 2 |  | 0 |",
+        "| `breaks` | two and two are four | not in full |  |  |  |",
+        "| `nothing` | two and two are four | not in full |  |  |  |",
+    ]
+    assert lines[8].startswith("`fails`: optrun ")
+    assert lines[9].startswith("`holds`: optrun ")
+    assert ", Plan 9, " in lines[9]
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120])

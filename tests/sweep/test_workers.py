@@ -9,15 +9,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
+from runner.core.errors import Interrupted
 from runner.selftest.program import environment, finished, ran, started, until
 from runner.store.folder import is_run, read_status
-from runner.sweep import engine
+from runner.sweep import engine, worker
 from runner.sweep.base import Job
 from runner.sweep.group import LARGEST, TURNS, Task, groups
 from tests.cli.conftest import TINY, Call, call  # noqa: F401 - a fixture
@@ -84,6 +87,20 @@ def test_a_worker_that_is_killed_costs_its_group_which_resume_completes(
     assert resumed.code == 0, resumed.err
     assert "4 of them have ended before\n" in resumed.out
     assert metrics(tmp_path / "sweep") == whole
+
+
+def test_a_worker_without_work_heeds_a_signal_that_another_thread_was_given() -> None:
+    def given() -> None:
+        time.sleep(0.1)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR2)
+
+    before = signal.signal(signal.SIGUSR2, worker.interrupted)
+    try:
+        threading.Thread(target=given).start()
+        with pytest.raises(Interrupted, match="stopped by signal 2"):
+            worker.awaited(SimpleQueue())
+    finally:
+        signal.signal(signal.SIGUSR2, before)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
@@ -196,7 +213,7 @@ def statuses_of_folders(sweep: Path) -> list[str]:
 SPAWNING = """
 from runner.cli import command
 from runner.store.folder import is_run, read_status
-from runner.sweep import engine
+from runner.sweep import engine, worker
 
 if __name__ == "__main__":
     engine.forkable = lambda: False

@@ -1,7 +1,6 @@
 """Children that run optrun to a chosen system call and are killed there.
 
-A fresh interpreter takes a second to import torch. This process does it once and forks a child for each order that
-comes in on stdin, one JSON object a line:
+An order is a JSON object on a line of stdin:
 
     argv    the arguments of optrun                  cwd   where
     at      the number of the call at which something happens, 0: none
@@ -12,9 +11,10 @@ comes in on stdin, one JSON object a line:
     draws   whether it draws its pictures, which takes longer than a small run
     bytes   how large a file may become
     crowd   how many children to fork that do the same and start in the same instant
+    limit_s seconds after which it hangs
 
-and answers with {"code": exit code or minus the signal, "calls": how many it made, "names": which, "said": its last
-lines, "seconds": from the signal to the end, "codes": of all the crowd}.
+and is answered with {"code": exit code or minus the signal, "calls": how many it made, "names": which, "said": its last
+lines, "seconds": from the signal to the end, "codes": of all the crowd, "endless": what did not end by itself}.
 
 With `after_s` or `crowd`, the clock of a child runs fifty times as fast, so that it commits often. Otherwise the clock
 advances by the same amount at every look, so commits come after the same steps every time.
@@ -23,24 +23,20 @@ advances by the same amount at every look, so commits come after the same steps 
 from __future__ import annotations
 
 import errno
-import gc
-import io
 import json
 import os
 import resource
-import select
 import signal
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
-
-import torch
+from typing import Any, BinaryIO
 
 from runner import cli, job, lanes, train
+from runner.selftest.inside.parent import Child, serve
 from runner.store import folder
 
 COUNTED = ("mkdir", "write", "pwrite", "ftruncate", "fsync", "rename", "replace", "unlink")
@@ -49,7 +45,7 @@ STREAMS = (1, 2)  # what is printed is no file of a run
 USUAL = {signal.SIGINT: signal.default_int_handler} | dict.fromkeys(
     (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2), signal.SIG_DFL
 )
-USUALLY = {"signals": [signal.SIGKILL], "draws": False, "bytes": 0, "crowd": 1}
+USUALLY = {"signals": [signal.SIGKILL], "draws": False, "bytes": 0, "crowd": 1, "limit_s": 60.0}
 BETWEEN_S = 0.002  # two signals: shorter, and the second finds the first still pending
 LINES = 6  # of its output, which are told
 TICK_S = 0.037  # a look at the clock takes so long: the loop looks around every third step
@@ -91,12 +87,14 @@ class Countdown:
         return counting
 
 
-def child(order: dict[str, Any], report: int) -> int:
-    """Be optrun."""
+def be(order: dict[str, Any], member: int, report: BinaryIO, held: int, released: int) -> int:
+    """Be optrun, from when `held` is closed at its other end."""
+    os.close(released)
+    os.read(held, 1)
     os.chdir(order["cwd"])
     for number, handler in USUAL.items():
         signal.signal(number, handler)  # also where this process runs in the background
-    output = os.open(f"output{order['member'] or ''}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC)
+    output = os.open(f"output{member or ''}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
     folder.SHARE = 0
@@ -118,59 +116,45 @@ def child(order: dict[str, Any], report: int) -> int:
 
     folder.LEAST_S = LEAST_S
     train.time = folder.time = SimpleNamespace(monotonic=monotonic, sleep=time.sleep, time=time.time)  # type: ignore[attr-defined, assignment]
-    send = os.write
+    write = os.write  # which does not count
     calls = Countdown(order["at"], order["how"])
     code = cli.command()
-    send(report, json.dumps(calls.names).encode())
+    write(report.fileno(), json.dumps(calls.names).encode())
     return code
 
 
 def born(order: dict[str, Any]) -> dict[str, Any]:
     """Fork the children for an order and wait for their end."""
-    reader, writer = os.pipe()
     held, released = os.pipe()
-    pids = [forked(order | {"member": member}, writer, held, released) for member in range(order["crowd"])]
-    for end in (writer, held, released):
-        os.close(end)  # which lets the children begin
-    begun = time.monotonic()
-    if "after_s" in order:
-        select.select([reader], [], [], order["after_s"])  # readable as soon as the child has ended
-        begun = time.monotonic()
-        for number in order["signals"]:
-            os.kill(pids[0], number)  # nothing happens where it has ended: it is not yet waited for
-            time.sleep(BETWEEN_S)
-    with open(reader, "rb") as pipe:
-        names = json.loads(pipe.read() or b"[]")
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-    said = (Path(order["cwd"]) / "output.txt").read_text(errors="replace").splitlines()[-LINES:]
-    seconds = time.monotonic() - begun
-    return {"code": codes[0], "codes": codes, "calls": len(names), "names": names, "said": said, "seconds": seconds}
-
-
-def forked(order: dict[str, Any], report: int, held: int, released: int) -> int:
-    """A child that begins when `held` is closed at its other end."""
-    if pid := os.fork():
-        return pid
-    code = 70
-    try:
-        os.close(released)
-        os.read(held, 1)
-        code = child(order, report)
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
-
-
-def warm() -> None:
-    """Import what a run and its resumption import, by running one."""
-    torch.set_num_threads(1)  # a pool of threads does not survive a fork
-    with tempfile.TemporaryDirectory() as scratch, redirect_stdout(io.StringIO()):
-        assert cli.main([f"hydra.run.dir='{scratch}/run'", "epochs=1", "architecture.hidden=[4]"]) == 0
-        assert cli.main(["resume", f"{scratch}/run"]) == 0
-    gc.freeze()  # the children share this memory as long as nobody writes to it
+    with tempfile.TemporaryFile(buffering=0) as report:
+        crowd = [Child(partial(be, order, member, report, held, released)) for member in range(order["crowd"])]
+        try:
+            for end in (held, released):
+                os.close(end)  # which lets the children begin
+            begun = time.monotonic()
+            if "after_s" in order and not crowd[0].ended(order["after_s"]):
+                begun = time.monotonic()
+                for number in order["signals"]:
+                    os.kill(crowd[0].pid, number)  # nothing happens where it has ended: it is not yet waited for
+                    time.sleep(BETWEEN_S)
+            endless = next(filter(None, [child.endless(order["limit_s"]) for child in crowd]), "")
+            seconds = time.monotonic() - begun
+        finally:
+            for child in crowd:
+                child.kill()
+        report.seek(0)
+        names = json.loads(report.read() or b"[]")
+    said = (Path(order["cwd"]) / "output.txt").read_text(errors="replace").splitlines()
+    return {
+        "code": crowd[0].code,
+        "codes": [child.code for child in crowd],
+        "calls": len(names),
+        "names": names,
+        "said": said if endless else said[-LINES:],
+        "seconds": seconds,
+        "endless": endless,
+    }
 
 
 if __name__ == "__main__":
-    warm()
-    for line in sys.stdin:
-        print(json.dumps(born(USUALLY | json.loads(line))), flush=True)
+    serve(lambda order: born(USUALLY | order))
