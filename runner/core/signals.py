@@ -10,7 +10,9 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
+
+from runner.core.errors import Interrupted
 
 # SIGUSR2 is a Ctrl-C that was passed on to a worker: that of the terminal, which reaches it too, it ignores.
 PASSED_ON: dict[int, int] = {signal.SIGINT: signal.SIGUSR2}
@@ -22,13 +24,19 @@ class Signals:
     """While entered, `received` is the number of the first signal, or 0.
 
     Handlers can only be set in the main thread; elsewhere nothing is heeded and the process's own handling stays.
+
+    missed  the first signal of the latest one that was left without heeding it: it came just as a run ended by itself.
+            Who would go on with another run must look, or the signal is lost
     """
+
+    missed: ClassVar[int] = 0
 
     def __init__(self) -> None:
         self.received = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
+        Signals.missed = 0
         if threading.current_thread() is threading.main_thread():
             for number in HEEDED:
                 # What is ignored stays ignored: nohup, a shell's background job. None: a handler not set from Python.
@@ -36,7 +44,9 @@ class Signals:
                     self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if not (kind and issubclass(kind, Interrupted | KeyboardInterrupt)):
+            Signals.missed = self.received
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()

@@ -17,6 +17,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
@@ -183,6 +184,8 @@ class Crew:
         for worker in self.crew:
             if worker.process.pid and worker.process.is_alive():
                 os.kill(worker.process.pid, PASSED_ON.get(number, number))
+            with suppress(OSError):
+                worker.pipe.send(None)  # one that has just become free may have taken the signal for its last run's
         while any(worker.process.is_alive() for worker in self.crew):
             for event in self.heard():
                 if isinstance(event, Outcome):

@@ -17,6 +17,7 @@ import torch
 
 from runner import job, lanes
 from runner.core.errors import ConfigError, DiskError, Interrupted, LockedError, OptrunError, OutOfMemory
+from runner.core.signals import Signals
 from runner.job import Opened
 from runner.lanes import Lane
 from runner.run import Material, Run, Shared, prepare
@@ -180,9 +181,18 @@ def train_group(group: Sequence[Task], manner: Manner, shared: Shared) -> Iterat
     """
     if group[0].together:
         yield from trained_together(group, manner, shared)
+        heed_missed()
     else:
         for task in group:
             yield trained(task, manner, shared)
+            heed_missed()
+
+
+def heed_missed() -> None:
+    """Stop here where a signal came just as a run ended, which then was not stopped by it."""
+    if number := Signals.missed:
+        Signals.missed = 0
+        raise Interrupted(f"stopped by signal {number}", number)
 
 
 def trained(task: Task, manner: Manner, shared: Shared) -> Outcome:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runner.core.errors import Interrupted
 from runner.core.signals import HEEDED, PASSED_ON, Signals
 
 
@@ -106,3 +107,26 @@ def test_outside_the_main_thread_the_handling_stays_as_it_is() -> None:
     thread.start()
     thread.join()
     assert seen == [(before, 0)]
+
+
+def test_a_signal_that_nobody_heeded_is_remembered_until_the_next_time() -> None:
+    with Signals():
+        signal.raise_signal(signal.SIGUSR2)
+    assert Signals.missed == signal.SIGINT
+    with Signals():
+        assert Signals.missed == 0
+    assert Signals.missed == 0
+
+
+def test_a_signal_that_was_heeded_is_not_missed_and_one_before_another_error_is() -> None:
+    def signalled_before(error: Exception) -> None:
+        with Signals():
+            signal.raise_signal(signal.SIGTERM)
+            raise error
+
+    with pytest.raises(Interrupted):
+        signalled_before(Interrupted("stopped by signal 15", 15))
+    assert Signals.missed == 0
+    with pytest.raises(ZeroDivisionError):
+        signalled_before(ZeroDivisionError())
+    assert Signals.missed == signal.SIGTERM

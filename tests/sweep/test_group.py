@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from runner import job, lanes
-from runner.core.errors import OutOfMemory
+from runner.core.errors import Interrupted, OutOfMemory
+from runner.core.signals import Signals
 from runner.lanes import Lane
 from runner.optimizer.torch import Torch
 from runner.run import Run, Shared
@@ -211,3 +213,27 @@ def test_runs_at_different_steps_are_taken_up_each_where_it_was(tmp_path: Path) 
     for number in ("0", "1"):
         metrics = [(tmp_path / name / number / "metrics.csv").read_bytes() for name in ("whole", "cut")]
         assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize("how", ["one by one", "side by side"])
+def test_a_signal_that_comes_just_as_a_run_ends_stops_what_would_come_after(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last look of the loop, before it is left: the run is complete, and whoever goes on must hear of it."""
+    ours = together(tmp_path, seeds(2)) if how == "side by side" else tasks(tmp_path, seeds(2))
+    leave = Signals.__exit__
+
+    def late(self: Signals, *given: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        leave(self, *given)  # type: ignore[arg-type]
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        monkeypatch.setattr(Signals, "__exit__", late)
+        found: list[Outcome] = []
+        with pytest.raises(Interrupted, match="stopped by signal 15"):
+            found.extend(group.train_group(ours, MANNER, Shared()))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [each.summary["status"] for each in found] == ["completed"] * (1 if how == "one by one" else 2)
+    assert Signals.missed == 0
