@@ -32,7 +32,7 @@ from runner.tune.space import corners, settled
 FORMAT = 1
 FILE = "tune.json"
 FIRST = 10  # trials of the first batch: what TPE draws at random before it learns, and what a median rests on
-LATER = 5  # of each later one: small batches learn soon, large ones fill a group; five is a choice of ours, not compared
+LATER = 5  # of each later one: small batches learn soon, large ones fill a group; five was chosen, not compared
 ALIKE = 32  # where no trial depends on another: as many as train side by side
 
 
