@@ -65,7 +65,7 @@ def run(at: Path, given: Mapping[str, str]) -> None:
     }
     at.mkdir()
     (at / "config.yaml").write_text("{}\n")
-    manifest = sealed({"format": 2, "columns": list(rows[0])})
+    manifest = sealed({"format": 2, "config_sha256": hashlib.sha256(b"{}\n").hexdigest(), "columns": list(rows[0])})
     (at / "manifest.json").write_text(json.dumps(manifest))
     lines = [",".join(map(repr, row.values())) for row in rows]
     metrics = ",".join(rows[0]) + "\n" + "\n".join(lines) + "\n"

@@ -118,7 +118,7 @@ def test_an_axis_may_be_called_like_a_column_of_results(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../other", "..", "/tmp/other", "0/../../other", "", "."])
 def test_a_list_of_jobs_whose_folders_lead_out_is_refused(name: str, tmp_path: Path) -> None:
-    write_jobs(tmp_path, [Job(0, name, ("lr=1",), {})], {})
+    write_jobs(tmp_path, [Job(0, name, ("lr=1",), {})], {"title": "a title", "metrics": {}})
     with pytest.raises(CorruptError) as error:
         read_jobs(tmp_path)
     assert str(error.value) == f"{tmp_path / 'sweep.json'}: the folder {name!r} of job 0 is not within it"
