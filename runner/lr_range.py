@@ -9,7 +9,6 @@ trains a network of its own, from the start that the run would have, on the batc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
@@ -42,7 +41,10 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Tried:
-    """Rates `[n]` and the losses `[n]` on the mini-batches before their steps, as they were and smoothed."""
+    """Rates `[n]` and the losses `[n]` on the mini-batches before their steps, as they were and smoothed.
+
+    smooth_t = sum_k beta^(t-k) loss_k / sum_k beta^(t-k),   k = 1 .. t,   beta = `SMOOTHING`
+    """
 
     rates: Values
     losses: Values
@@ -92,25 +94,13 @@ class Tried:
         return float(self.rates[self.lowest]) / 10 if self.lowest else None
 
 
-def smoothed(losses: Values) -> Values:
-    """Their exponential moving average with the bias of its start taken out.
-
-    >>> smoothed(np.array([1.0, 1.0, 3.0])).round(3).tolist()
-    [1.0, 1.0, 1.738]
-    """
-    mean, found = 0.0, []
-    for t, loss in enumerate(losses.tolist(), start=1):
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        found.append(mean / (1 - SMOOTHING**t))
-    return np.array(found)
-
-
 def tried(run: Run, m: Material, low: float, high: float, steps: int) -> Tried:
     """Train with growing rates until the loss is `ENOUGH` times its lowest, or not finite."""
     memory = run.optimizer.start(m.theta, m.layout)
     rates: list[float] = []
     losses: list[float] = []
-    stopped, mean, lowest = False, 0.0, math.inf
+    smooth: list[float] = []
+    stopped, mean = False, 0.0
     for epoch in count(1):
         noise = stream(run.seed, "noise", epoch, m.device)
         for x, y in islice(batches(run, m.train, epoch, 0), steps - len(rates)):
@@ -125,16 +115,14 @@ def tried(run: Run, m: Material, low: float, high: float, steps: int) -> Tried:
             run.architecture.project(m.theta)
             loss = m.objective.first[0]
             mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-            now = mean / (1 - SMOOTHING**t)
             rates.append(lr)
             losses.append(loss)
-            lowest = min(lowest, now)
-            if stopped := now > ENOUGH * abs(lowest) and t >= FEWEST:
+            smooth.append(mean / (1 - SMOOTHING**t))  # without the bias of its start at 0
+            if stopped := smooth[-1] > ENOUGH * abs(min(smooth)) and t >= FEWEST:
                 break
         if stopped or len(rates) == steps:
             break
-    found = np.array(losses)
-    return Tried(np.array(rates), found, smoothed(found))
+    return Tried(np.array(rates), np.array(losses), np.array(smooth))
 
 
 def checked(low: float, high: float) -> None:
@@ -168,8 +156,7 @@ def show(run: Run, low: float, high: float, steps: int, folder: Path) -> Iterato
         (folder / "lr_range.csv").write_text("lr,loss,smoothed\n" + text, encoding="ascii")
     yield f"numbers:    {folder / 'lr_range.csv'}"
     title = f"{run.dataset.label} · {run.architecture.label} · {run.optimizer.label}"
-    marks = {"suggested": found.tenth}
-    for path in plot.draw(folder, title, found.rates, found.losses, found.smooth, marks):
+    for path in plot.draw(folder, title, found.rates, found.losses, found.smooth, found.tenth):
         yield f"picture:    {path}"
 
 

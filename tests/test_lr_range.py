@@ -11,7 +11,7 @@ import torch
 
 from runner import lr_range
 from runner.core.errors import ConfigError
-from runner.lr_range import Tried, advice, smoothed, tried
+from runner.lr_range import Tried, advice, tried
 from runner.run import prepare
 from tests.lanes.sides import composed, run
 
@@ -46,10 +46,11 @@ def test_the_losses_are_those_of_a_training_by_hand() -> None:
 
 
 def test_smoothing_is_a_moving_average_without_the_bias_of_its_start() -> None:
-    assert smoothed(np.array([2.0])) == pytest.approx([2.0])
-    beta, losses = lr_range.SMOOTHING, np.array([3.0, 1.0, 4.0, 1.0, 5.0])
-    weights = np.array([beta ** (4 - k) for k in range(5)])
-    assert smoothed(losses)[-1] == pytest.approx((weights @ losses) / weights.sum(), rel=1e-12)
+    chosen = run("lr=0.1")
+    found = tried(chosen, prepare(chosen), 1e-5, 1e-2, 31)
+    for t in (1, 2, 31):
+        weights = np.array([lr_range.SMOOTHING ** (t - k) for k in range(1, t + 1)])
+        assert found.smooth[t - 1] == pytest.approx((weights @ found.losses[:t]) / weights.sum(), rel=1e-12)
 
 
 def test_the_steepest_rate_is_where_the_loss_falls_fastest_and_the_tenth_lies_below_the_lowest() -> None:
@@ -93,7 +94,7 @@ def test_it_ends_where_the_loss_is_four_times_its_lowest() -> None:
     found = tried(chosen, prepare(chosen), 1e-4, 1e4, 200)
     assert lr_range.FEWEST <= len(found.rates) < 200
     assert found.smooth[-1] > lr_range.ENOUGH * found.smooth.min()
-    assert all(found.smooth[: -1 - 0] <= lr_range.ENOUGH * np.minimum.accumulate(found.smooth)[: -1 - 0])
+    assert all(found.smooth[:-1] <= lr_range.ENOUGH * np.minimum.accumulate(found.smooth)[:-1])
 
 
 def test_nothing_outlives_the_test(tmp_path: Path) -> None:

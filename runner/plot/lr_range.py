@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from matplotlib.figure import Figure
 
 from runner.plot.base import (
     BAD,
-    INK,
     QUIET,
     VALIDATION,
     WIDTH,
@@ -25,22 +23,20 @@ from runner.plot.base import (
     set_y,
 )  # fmt: skip
 
-COLOURS = (BAD, INK, QUIET)
-
 
 def draw(
-    folder: Path, title: str, rates: Values, losses: Values, smooth: Values, marks: Mapping[str, float | None]
+    folder: Path, title: str, rates: Values, losses: Values, smooth: Values, suggested: float | None
 ) -> list[Path]:
     """Draw `lr_range.png` and `lr_range.svg`; returns the two paths. Raises `DiskError` if they cannot be written.
 
     rates, losses, smooth: `[n]`
-    marks: name -> a rate to mark, None for none
+    suggested: a rate to mark, if there is one
     """
     with look():
-        return save(figure(title, rates, losses, smooth, marks), folder, "lr_range")
+        return save(figure(title, rates, losses, smooth, suggested), folder, "lr_range")
 
 
-def figure(title: str, rates: Values, losses: Values, smooth: Values, marks: Mapping[str, float | None]) -> Figure:
+def figure(title: str, rates: Values, losses: Values, smooth: Values, suggested: float | None) -> Figure:
     """The slide; to be called inside `look()`."""
     foot, head = 0.62, 0.45
     notes = [(f"learning-rate range test, {len(rates)} steps · thin: each mini-batch, thick: smoothed", QUIET)]
@@ -58,13 +54,12 @@ def figure(title: str, rates: Values, losses: Values, smooth: Values, marks: Map
     axes.set_xlabel("learning rate")
     axes.plot(rates, losses, color=QUIET, lw=0.8, alpha=0.7)
     axes.plot(rates, smooth, color=VALIDATION, lw=2.4)
-    for at, ((name, rate), colour) in enumerate(zip(marks.items(), COLOURS, strict=False)):
-        if rate is not None:
-            right = np.log(rate / low) > 0.6 * np.log(high / low)
-            axes.axvline(rate, color=colour, lw=1.4, ls=(0, (4, 2)))
-            axes.annotate(
-                f"{name}: {number(rate)}", (rate, 0.06 + 0.09 * at), xycoords=axes.get_xaxis_transform(),
-                xytext=(-6 if right else 6, 0), textcoords="offset points",
-                ha="right" if right else "left", color=colour, weight="bold", size=10.5,
-            )  # fmt: skip
+    if suggested is not None:
+        right = np.log(suggested / low) > 0.6 * np.log(high / low)
+        axes.axvline(suggested, color=BAD, lw=1.4, ls=(0, (4, 2)))
+        axes.annotate(
+            f"suggested: {number(suggested)}", (suggested, 0.06), xycoords=axes.get_xaxis_transform(),
+            xytext=(-6 if right else 6, 0), textcoords="offset points", ha="right" if right else "left", color=BAD,
+            weight="bold", size=10.5,
+        )  # fmt: skip
     return slide

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from runner import menu
 from runner.core.cost import gradients
+from tests.bench import readme
 
 OPTRUN = Path(sys.executable).with_name("optrun")
 TRAINING = {"digits": 1257, "breast_cancer": 398}  # examples
@@ -30,7 +31,6 @@ RATES = ("0.001", "0.003", "0.01", "0.03", "0.1")
 ADAM, BUDGET, LIMIT_S = 20, 400, 180
 KNOWN = ("sgd", "momentum", "adam")  # to compare with
 OTHERS = ("torch",)  # asks freely, and is no method by itself
-BEGIN, END = "<!-- make curvature: begin -->", "<!-- make curvature: end -->"
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,7 @@ def main() -> None:
         print()
         lines.append("")
     if given.readme:
-        before, _, rest = given.readme.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        given.readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines).rstrip() + f"\n{END}{after}")
+        readme.write(given.readme, "curvature", lines)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from hydra import compose, initialize_config_dir
 
 from runner import build, cli, grammar, lr_range
 from runner.run import prepare
+from tests.bench import readme
 
 OPTRUN = Path(sys.executable).with_name("optrun")
 RATES = [f"{10 ** (half / 2):.3g}" for half in range(-10, 3)]  # 1e-5 to 10
@@ -34,7 +35,6 @@ DATASETS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("diabetes", "sine"), NUMBERS),
 }
 RULES = ("steepest", "valley", "tenth")
-BEGIN, END = "<!-- make lr-range-truth: begin -->", "<!-- make lr-range-truth: end -->"
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,7 @@ def main() -> None:
             print(line, flush=True)
             lines.append(line)
     if given.readme:
-        before, _, rest = given.readme.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        given.readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines).rstrip() + f"\n{END}{after}")
+        readme.write(given.readme, "lr-range-truth", lines)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from statistics import median
 from runner import cli
 from runner.core.device import cores
 from runner.core.seeds import mean_and_half
+from tests.bench import readme
 
 SPACE = (
     "architecture.hidden=[32]",
@@ -43,7 +44,6 @@ SPACE = (
 )
 EPOCHS, RUNS, REPEATS = 10, 30, 20
 SEARCHES = ("random", "tpe")
-BEGIN, END = "<!-- make tune-truth: begin -->", "<!-- make tune-truth: end -->"
 
 Bests = dict[str, list[float]]  # of each search, by seed
 
@@ -96,9 +96,7 @@ def main() -> None:
     lines = list(table(found))
     print("\n".join(lines))
     if given.readme:
-        before, _, rest = given.readme.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        given.readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+        readme.write(given.readme, "tune-truth", lines)
 
 
 if __name__ == "__main__":
