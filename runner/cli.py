@@ -341,9 +341,20 @@ def is_plugins(override: str) -> bool:
 
 
 def given_for(names: Sequence[str], arguments: list[str]) -> dict[str, Any]:
-    """What `name=value` says, for some names; whole numbers as such."""
+    """What `name=value` says, for some names; numbers as such."""
     given = dict(argument.split("=", 1) for argument in arguments if argument.startswith(tuple(f"{w}=" for w in names)))
-    return {name: int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else text for name, text in given.items()}
+    return {name: number_in(text) for name, text in given.items()}
+
+
+def number_in(text: str) -> int | float | str:
+    """The number that a text spells; the text itself where it spells none, or one of more digits than are looked at.
+
+    >>> number_in("40"), number_in("1e-4"), number_in("auto")
+    (40, 0.0001, 'auto')
+    """
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?[0-9]{0,18}\.?[0-9]{1,18}(e[-+]?[0-9]{1,3})?", text, re.IGNORECASE) else text
 
 
 def ways_in(arguments: list[str]) -> dict[str, Any]:
@@ -381,15 +392,14 @@ def previewed(arguments: list[str]) -> int:
             )
     if any(argument in ("-m", "--multirun") for argument in arguments):
         raise ConfigError("", "optrun schedule -m", allowed="one schedule", do="leave out -m")
-    own = [argument for argument in arguments if argument.startswith("steps=")]
-    others = [argument for argument in arguments if argument not in own]
+    own = given_for(("steps",), arguments)
+    others = [argument for argument in arguments if argument.partition("=")[0] not in own]
     prepared(others)
     config, path = composed(others)
     from runner import build, preview
     from runner.core.check import Count, checked
 
-    given = own[-1].partition("=")[2] if own else str(preview.STEPS)
-    steps = checked("steps", int(given) if re.fullmatch(r"-?[0-9]{1,18}", given) else given, Count, preview.STEPS)
+    steps = checked("steps", own.get("steps", preview.STEPS), Count, preview.STEPS)
     run = build.from_hydra(config, plugin_names(others))
     chosen = any(argument.startswith("hydra.run.dir=") for argument in others)
     for line in preview.show(run, steps, path if chosen else path.parent):
@@ -414,19 +424,16 @@ def ranged(arguments: list[str]) -> int:
     """`optrun lr_range [key=value ...] [low= high= steps=]`: the learning-rate range test."""
     if any(argument in ("-m", "--multirun") for argument in arguments):
         raise ConfigError("", "optrun lr_range -m", allowed="one run", do="leave out -m")
-    own = dict(argument.split("=", 1) for argument in arguments if argument.startswith(("low=", "high=", "steps=")))
+    own = given_for(("low", "high", "steps"), arguments)
     others = [argument for argument in arguments if argument.partition("=")[0] not in own]
     prepared(others)
     config, path = composed(others)
-    from omegaconf import OmegaConf
-
     from runner import build, lr_range
     from runner.core.check import Rate, checked
 
     usual = {"low": lr_range.LOW, "high": lr_range.HIGH, "steps": lr_range.STEPS}
-    given = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={value}" for key, value in own.items()]))
     roles: dict[str, Any] = {"low": Rate, "high": Rate, "steps": lr_range.Steps}
-    low, high, steps = (checked(key, {**usual, **given}[key], roles[key], usual[key]) for key in usual)  # type: ignore[dict-item]
+    low, high, steps = (checked(key, own.get(key, usual[key]), roles[key], usual[key]) for key in usual)
     run = build.from_hydra(config, plugin_names(others))
     chosen = any(argument.startswith("hydra.run.dir=") for argument in others)
     for line in lr_range.show(run, low, high, steps, path if chosen else path.parent):

@@ -13,8 +13,8 @@ cost about two gradients each, of the same mini-batch with the same noise. The o
 for, however theta moves later. Given rows v `[n, P]` it answers in rows, in one pass with the work of n products.
 
 A product of cross entropy takes up to half as long again where scores lie more than 87 apart, as they do late in full
-training: e^-87 underflows in float32, and MKL's exp takes 24 times as long for it (1257 x 10 numbers: 240 us, not 10).
-Flushing denormals to 0 (torch.set_flush_denormal) changes nothing of that.
+training. Perhaps since e^-87 underflows in float32, where MKL's exp takes 24 times as long (1257 x 10: 240 us, not 10).
+Flushing denormals to 0 (torch.set_flush_denormal) hardly changes that.
 """
 
 from __future__ import annotations
