@@ -48,7 +48,7 @@ class Scored:
     def cells(self) -> tuple[str, ...]:
         if self.rate is None:
             return ("none", "", "")
-        regret = f"{self.regret:.2f}" if math.isfinite(self.regret) else "diverged"
+        regret = "diverged" if math.isnan(self.regret) else f"{self.regret:.2f}"
         return (f"{self.rate:.2g}", f"{self.decades:+.1f}", regret)
 
 
@@ -82,7 +82,9 @@ def scored(rate: float | None, known: dict[float, float]) -> Scored:
         return Scored(None, math.nan, math.nan)
     best = min(known, key=lambda each: known[each])
     near = min(map(float, RATES), key=lambda each: abs(math.log(each / rate)))
-    return Scored(rate, math.log10(rate / best), known.get(near, math.nan) / known[best])
+    there, least = known.get(near, math.nan), known[best]
+    regret = there / least if least else 1.0 if there == 0 else math.inf  # float32 knows a loss of exactly 0
+    return Scored(rate, math.log10(rate / best), regret)
 
 
 def table(scratch: Path) -> Iterator[str]:
@@ -103,7 +105,7 @@ def table(scratch: Path) -> Iterator[str]:
     for rule, all_of in found.items():
         given = [one for one in all_of if one.rate is not None]
         within = sum(abs(one.decades) <= 0.5 for one in given)
-        kept = [one.regret if math.isfinite(one.regret) else math.inf for one in given]
+        kept = [math.inf if math.isnan(one.regret) else one.regret for one in given]
         middle = median(one.decades for one in given)
         yield (
             f"{rule}: within half a decade of the best in {within} of {len(all_of)}, {middle:+.1f} decades in the "
