@@ -176,5 +176,6 @@ def advice(found: Tried) -> Iterator[str]:
     yield f"suggests:   lr={found.tenth:.2g}, a tenth of the rate at which its fall has ended ({10 * found.tenth:.2g})"
     valley = f", in the middle of the longest descent lr={found.valley:.2g}" if found.valley else ""
     yield f"others say: where it falls fastest lr={found.steepest:.2g}{valley}"
-    grid = ",".join(f"{found.tenth * 10**half:.2g}" for half in (-0.5, 0.0, 0.5, 1.0))
+    # `make lr-range-truth`: the best rate lies a decade above the suggestion in the median, and hardly ever below it
+    grid = ",".join(f"{found.tenth * 10**half:.2g}" for half in (0.0, 0.5, 1.0, 1.5))
     yield f"next:       optrun -m lr={grid} with the rest of this command: a hint is not a measurement"

@@ -86,7 +86,7 @@ def test_the_advice_is_a_number_and_a_command() -> None:
     falling = list(advice(curve([40.0 - k for k in range(40)])))
     assert [line.split(":")[0] for line in falling] == ["suggests", "others say", "next"]
     assert falling[0] == "suggests:   lr=0.1, a tenth of the rate at which its fall has ended (1)"
-    assert falling[2].startswith("next:       optrun -m lr=0.032,0.1,0.32,1 ")
+    assert falling[2].startswith("next:       optrun -m lr=0.1,0.32,1,3.2 ")
 
 
 def test_it_ends_where_the_loss_is_four_times_its_lowest() -> None:
