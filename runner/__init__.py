@@ -2,8 +2,10 @@
 
 A file imports only from a lower floor, or from its own room's `base.py`:
 
-   10  selftest/inside          programs that are optrun with a fault in it
-    9  cli                      Hydra in, exit code out
+   12  selftest/inside          programs that are optrun with a fault in it
+   11  cli                      words in, exit code out
+   10  command                  one file for each command
+    9  composing                one run, by Hydra
     8  tune selftest            a sweep that learns what to try next; what is promised, tried on the program in
                                 processes of its own
     7  sweep                    many runs as one thing

@@ -45,20 +45,22 @@ FLOORS = {
     "sweep": 7,
     "tune": 8,
     "selftest": 8,
-    "cli": 9,
-    "selftest/inside": 10,
+    "composing": 9,
+    "command": 10,
+    "cli": 11,
+    "selftest/inside": 12,
 }
 # Doors into the program without a floor of their own: `python -m runner`, and the launcher that Hydra finds by itself.
-DOORS = {"__main__": {"cli"}, "plugins": {"cli", "core", "grammar"}}
+DOORS = {"__main__": {"cli"}, "plugins": {"command", "core", "grammar"}}
 # On one floor: the loop writes through the run folder, which knows nothing of it; a range is read as it is typed.
 BESIDE = {("train", "store"), ("ranges", "grammar")}
 # Below all that it could see, a part may be bound to less.
 ONLY = {"store": {"core"}, "menu": {"core"}, "plot": {"core"}, "screen": {"core"}}
 # Library -> who may see it.
 SEEN_BY = {
-    "hydra": {"cli", "grammar", "ranges", "guard", "plugins"},
+    "hydra": {"command", "composing", "grammar", "ranges", "guard", "plugins"},
     "optuna": {"tune"},
-    "omegaconf": {"build", "cli", "guard", "plugins"},
+    "omegaconf": {"build", "composing", "guard", "plugins"},
     "matplotlib": {"plot"},
 }
 

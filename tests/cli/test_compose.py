@@ -13,7 +13,7 @@ from hydra_plugins.optrun import compose
 from hydra_plugins.optrun.compose import Composer
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runner import build, cli, grammar
+from runner import build, composing, grammar
 from runner.core.errors import ConfigError
 
 JOBS = {
@@ -67,7 +67,7 @@ JOBS = {
 @pytest.fixture(scope="module")
 def composer() -> Iterator[Composer]:
     """One composer for all cases: a value of one job must not be seen in another."""
-    cli.prepared([])
+    composing.prepared([])
     with initialize_config_dir(str(grammar.CONF), version_base="1.3", job_name="optrun"):
         loader = GlobalHydra.instance().config_loader()
         yield Composer(loader, loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN))  # type: ignore[arg-type]
@@ -77,7 +77,7 @@ def outcome(compose: Any) -> Any:
     """The configuration as it is written and as it is resolved, or the messages."""
     said = []
     try:
-        with cli.translated():
+        with composing.translated():
             config = compose()
     except ConfigError as error:
         return str(error)
@@ -94,7 +94,7 @@ def test_a_job_is_what_hydra_composes_for_it(case: str, composer: Composer) -> N
     overrides = grammar.lenient(JOBS[case])
 
     def whole() -> DictConfig:
-        return cli.task(composer.loader.load_sweep_config(composer.master, overrides))
+        return composing.task(composer.loader.load_sweep_config(composer.master, overrides))
 
     assert outcome(lambda: composer.task(overrides)) == outcome(whole)
 
@@ -138,7 +138,7 @@ def test_numbers_set_on_a_copy_are_what_composing_and_resolving_give(case: str, 
 
 def said(compose: Callable[[], dict[str, Any]]) -> str:
     try:
-        with cli.translated():
+        with composing.translated():
             return repr(compose())
     except Exception as error:  # whatever one way raises, the other raises too
         return repr(error)

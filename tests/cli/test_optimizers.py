@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner import build, menu
-from runner.cli import lenient
+from runner.grammar import lenient
 from tests.cli.conftest import TINY, Call, only_folder
 
 ALL = [entry.name for room in menu.rooms() if room.name == "optimizer" for entry in room.choices if not entry.open]

@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from runner import menu
-from runner.cli import lenient
 from runner.core.check import checked
+from runner.grammar import lenient
 
 CONF = menu.conf_dir()
 ENTRIES = [entry for room in menu.rooms() for entry in room.choices]

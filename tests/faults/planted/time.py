@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import time
 
-from runner import cli
+from runner import composing
 
-cli.stamp = lambda: time.strftime("%Y-%m-%d_%H-%M-%S")
+composing.stamp = lambda: time.strftime("%Y-%m-%d_%H-%M-%S")

@@ -28,7 +28,7 @@ class OptrunLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from runner.cli import launched
+        from runner.command.sweep import launched
 
         composer = Composer(self.context.config_loader, self.config)
         launched(

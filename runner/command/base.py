@@ -1,0 +1,119 @@
+"""What the commands share: numbers of their own among the arguments, how a sweep shares the machine, the screen."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from runner.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from runner.screen.base import Screen
+
+WAYS = ("workers", "lanes")  # how the runs of a sweep share the machine
+BUDGET = ("runs", "total_epochs")  # of a tune
+
+
+def given_for(names: Sequence[str], arguments: list[str]) -> dict[str, Any]:
+    """What `name=value` says, for some names; numbers as such."""
+    given = dict(argument.split("=", 1) for argument in arguments if argument.startswith(tuple(f"{w}=" for w in names)))
+    return {name: number_in(text) for name, text in given.items()}
+
+
+def number_in(text: str) -> int | float | str:
+    """The number that a text spells; the text itself where it spells none, or one of more digits than are looked at.
+
+    >>> number_in("40"), number_in("1e-4"), number_in("auto")
+    (40, 0.0001, 'auto')
+    """
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?[0-9]{0,18}\.?[0-9]{1,18}(e[-+]?[0-9]{1,3})?", text, re.IGNORECASE) else text
+
+
+def ways_in(arguments: list[str]) -> dict[str, Any]:
+    """What `workers=N` and `lanes=N` say."""
+    return {name: way(name, value) for name, value in given_for(WAYS, arguments).items()}
+
+
+def way(name: str, given: int | str) -> Any:
+    """How many workers, how many lanes; checked."""
+    from runner.core.check import Count, checked
+
+    words = Literal["auto", "off"] if name == "lanes" else Literal["auto"]
+    return checked(name, given, Count | words, "auto")
+
+
+def refuse_many(command: str, arguments: list[str], allowed: str = "one run") -> None:
+    """Refuse `-m` for a command that is about one run."""
+    if {"-m", "--multirun"} & set(arguments):
+        raise ConfigError("", f"optrun {command} -m", allowed=allowed, do="leave out -m")
+
+
+def without(names: Sequence[str], arguments: list[str]) -> list[str]:
+    """The arguments but those that say `name=value` for some names."""
+    return [argument for argument in arguments if not argument.startswith(tuple(f"{name}=" for name in names))]
+
+
+def home(path: Path, arguments: list[str]) -> Path:
+    """Where a command that does not train writes its picture: the folder of the run if it was named, or beside it."""
+    return path if any(argument.startswith("hydra.run.dir=") for argument in arguments) else path.parent
+
+
+def refuse_ways(arguments: list[str]) -> None:
+    """Refuse for a single run what says how the runs of a sweep share the machine."""
+    for name, value in ways_in(arguments).items():
+        raise ConfigError(
+            name, value, allowed="for a sweep, with -m", do="leave it out; threads=N is for the threads of a run"
+        )
+
+
+def one_folder(
+    command: str, arguments: list[str], known: Sequence[str], of_a_tune: Sequence[str] = ()
+) -> tuple[Path, list[str]]:
+    """The folder that a command is about, and its other arguments.
+
+    known: names that may stand before a `=` there; of_a_tune: those that may where the folder holds a tune
+    """
+    folders = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
+    others = [argument for argument in arguments if argument not in folders]
+    names = (*known, *(of_a_tune if len(folders) == 1 and is_tune(folders[0]) else ()))
+    if len(folders) != 1 or without(names, others):
+        raise ConfigError(
+            "",
+            f"{command} {' '.join(arguments)}".strip(),
+            allowed=f"optrun {command} FOLDER, and plugins=[my_package] where the run has parts of yours",
+            do="name one folder, as in outputs/...",
+        )
+    return Path(folders[0]), others
+
+
+def is_tune(folder: str | Path) -> bool:
+    """Whether a folder holds a tune, as `runner.tune.base` says it; without importing torch."""
+    return (Path(folder) / "tune.json").is_file()
+
+
+def width(otherwise: int = 100) -> int:
+    """Columns of the terminal; `otherwise` where there is none."""
+    return shutil.get_terminal_size((otherwise, 24)).columns if sys.stdout.isatty() else otherwise
+
+
+def coloured() -> bool:
+    """Whether what is printed may have colours."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def screen() -> Screen:
+    """A live screen in a terminal, lines elsewhere."""
+    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from runner.screen.live import Terminal
+
+        return Terminal()
+    from runner.screen.plain import Plain
+
+    return Plain()
