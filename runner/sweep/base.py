@@ -38,7 +38,8 @@ SEAL = ".sweep.csv.json"
 # The form of sweep.json.
 JOB = {"job": int, "dir": str, "overrides": [str], "config": Maybe([Maybe(int)])}
 PLAN = {
-    **{"title": str, "metrics": Each(str), "threads": Later((int, str)), "side_by_side": Later(Each(bool))},
+    **{"title": str, "metrics": Each(str), "threads": Later((int, str)), "lanes": Later((int, str))},
+    **{"side_by_side": Later(Each(bool))},
     **{"axes": Each([str]), "values": Each(list), "jobs": [JOB]},
 }
 

@@ -80,6 +80,7 @@ def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "metrics": grid.metrics,
             "threads": "auto" if engine.workers_for(len(grid.jobs), way.workers) == 1 else 1,
+            "lanes": way.lanes,
         }
         write_jobs(path, grid.jobs, about)
         return Sweep(path, grid.jobs, about, way, grid.runs, grid.refused).run()
@@ -227,9 +228,13 @@ class Sweep:
             self.screen.say(f"the picture was not drawn ({type(error).__name__}: {error}); {again}")
 
     def grouped(self, tasks: list[Task], workers: int) -> list[list[Task]]:
-        """The tasks in groups; which programs train side by side is noted in the list of jobs."""
+        """The tasks in groups; which programs train side by side is noted in the list of jobs.
+
+        A sweep that was cut off before that keeps to what its command said of lanes.
+        """
         known = dict(self.about.get("side_by_side", {}))
-        found = groups(tasks, workers, self.way.lanes, known, self.screen.say)
+        wanted = self.about.get("lanes", "auto") if self.way.lanes == "auto" else self.way.lanes
+        found = groups(tasks, workers, wanted, known, self.screen.say)
         if known != self.about.get("side_by_side", {}):
             self.about["side_by_side"] = known
             write_jobs(self.path, self.jobs, self.about)

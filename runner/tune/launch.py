@@ -43,6 +43,7 @@ def start(asked: Asked, plan: Plan, path: Path, way: Way) -> int:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "metrics": search.grid.metrics,
             "threads": "auto" if engine.workers_for(plan.runs, way.workers) == 1 else 1,
+            "lanes": way.lanes,
         }
         write_jobs(path, [], about)
         write_plan(path, plan, asked)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.store.folder import read_manifest
+from runner.sweep import fuse, group, launch
 from tests.cli.conftest import REPOSITORY, TINY, Call, call, program  # noqa: F401 - fixtures
 
 SWEEP = "hydra.sweep.dir=sweep"
@@ -165,6 +167,28 @@ def test_the_list_of_jobs_is_written_before_the_first_one_starts(
     monkeypatch.setattr(job, "prepare", prepare)
     call("-m", "seed=range(2)", *TINY, SWEEP, "workers=1")
     assert seen == [2, 2]
+
+
+@pytest.mark.parametrize(("lanes", "together"), [("off", False), ("2", True)])
+def test_a_sweep_that_was_cut_off_before_its_first_run_keeps_to_its_lanes(
+    lanes: str,
+    together: bool,
+    call: Call,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The two ways round differently, so that what `auto` finds here must not count."""
+
+    def cut(*ignored: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "groups", cut)
+        assert call("-m", "seed=range(2)", *TINY, SWEEP, "workers=1", f"lanes={lanes}").code == 130
+    monkeypatch.setattr(fuse, "verdict", lambda *ignored: fuse.Verdict(not together, "as somebody else says"))
+    monkeypatch.setattr(group, "FEWEST", 2)
+    assert call("resume", "sweep", "workers=1").code == 0
+    assert [read_manifest(tmp_path / "sweep" / job)["side_by_side"] for job in "01"] == [together] * 2
 
 
 def test_a_folder_that_holds_a_sweep_is_refused(call: Call, tmp_path: Path) -> None:  # noqa: F811
