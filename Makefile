@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export PIP_CONSTRAINT := .constraints.txt
+# To compare with, in tests. It asks for torchvision, through backpack, and uses neither: these are all that it needs.
+CURVLINOPS := curvlinops-for-pytorch einconv einops linear_operator jaxtyping wadler_lindig
 
 .DEFAULT_GOAL := help
 .PHONY: help run sweep list test test-faults check lint types readme bench curvature lr-range-truth tune-truth clean
@@ -72,4 +74,5 @@ clean:  ## remove .venv, caches and builds; runs in outputs/ stay
 
 .venv/dev: .venv/run
 	@$(PIP) install -e '.[dev]'
+	@$(PIP) install --no-deps $(CURVLINOPS)
 	@touch $@
