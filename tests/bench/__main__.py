@@ -1,6 +1,6 @@
 """How fast runs and sweeps are, as ratios: `make bench ARGS=--quick`, or `python -m tests.bench --only step`.
 
-Prints six tables and fails nobody: on a busy machine a timing is no verdict. Takes half an hour, with --quick half of
+Prints seven tables and fails nobody: on a busy machine a timing is no verdict. Takes half an hour, with --quick half of
 it.
 """
 
@@ -12,19 +12,22 @@ import time
 
 import torch
 
-from tests.bench import lanes, process, step, sweep
+from tests.bench import curved, lanes, process, step, sweep
 from tests.bench.turns import Comparison, table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").strip())
     parser.add_argument("--quick", action="store_true", help="few turns: a first impression")
-    parser.add_argument("--only", choices=("step", "process", "lanes", "sweep"), help="one of the four parts")
+    parser.add_argument("--only", choices=("step", "curved", "process", "lanes", "sweep"), help="one of the parts")
     given = parser.parse_args()
     torch.set_num_threads(1)
     begun = time.perf_counter()
     if given.only in (None, "step"):
         steps(quick=given.quick)
+    if given.only in (None, "curved"):
+        caption = "What curvature costs, us: batches ready, no validation"
+        print("\n" + table(caption, curved.comparisons(10 if given.quick else 40), unit=1e-6))
     if given.only in (None, "process"):
         caption = "Whole process, s: the default experiment, 30 epochs"
         print("\n" + table(caption, [process.compared(15 if given.quick else 50)], unit=1.0))
