@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := .constraints.txt
 CURVLINOPS := curvlinops-for-pytorch einconv einops linear_operator jaxtyping wadler_lindig
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test test-faults check lint types readme bench curvature lr-range-truth tune-truth clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures lr-range-truth tune-truth clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench: .venv/dev  ## speed, as ratios against plain PyTorch
 
 curvature: .venv/dev  ## how soon each line search and second-order method reaches Adam's loss
 	@$(BIN)/python -m tests.bench.curvature $(ARGS)
+
+lectures: .venv/run  ## every claim of the lectures as an experiment, with its verdict, in outputs/lectures
+	@$(BIN)/optrun lectures run $(ARGS)
 
 lr-range-truth: .venv/dev  ## the suggestions of optrun lr_range against the measured best rates
 	@$(BIN)/python -m tests.bench.lr_range $(ARGS)

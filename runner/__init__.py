@@ -6,8 +6,8 @@ A file imports only from a lower floor, or from its own room's `base.py`:
    11  cli                      words in, exit code out
    10  command                  one file for each command
     9  composing                one run, by Hydra
-    8  tune selftest            a sweep that learns what to try next; what is promised, tried on the program in
-                                processes of its own
+    8  tune lecture selftest    a sweep that learns what to try next; a claim that is put to the test; what is
+                                promised, tried on the program in processes of its own
     7  sweep                    many runs as one thing
     6  job preview gradcheck lr_range grammar ranges guard
                                 one run, from its configuration to its pictures; a schedule, a gradient, a range of

@@ -20,13 +20,13 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from runner import __version__
-from runner.command import flags, run, sweep
+from runner.command import experiment, flags, run, sweep
 from runner.command import help as help_page
 from runner.composing import prepared
 from runner.core.errors import ConfigError, DiskError, Interrupted, OptrunError, did_you_mean, visible
 from runner.screen.output import Unsaid, forget, spoken
 
-COMMANDS = ("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "selftest", "help")
+COMMANDS = ("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "lectures", "selftest", "help")
 
 
 def command() -> int:
@@ -120,6 +120,8 @@ def trained(arguments: list[str]) -> int:
             do="give lr=... alone",
         )
     prepared(arguments)
+    if experiment.named(arguments):
+        return experiment.asked(arguments)
     given = {argument.split("=")[0] for argument in arguments if argument.startswith("-")} & flags.HYDRAS
     if given and given <= {"-m", "--multirun"}:
         return sweep.asked(arguments)

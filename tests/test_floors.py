@@ -44,6 +44,7 @@ FLOORS = {
     "lr_range": 6,
     "sweep": 7,
     "tune": 8,
+    "lecture": 8,
     "selftest": 8,
     "composing": 9,
     "command": 10,

@@ -12,12 +12,16 @@ def asked(arguments: list[str]) -> int:
     """What is not completed runs; a tune may be given a new budget."""
     path, others = one_folder("resume", arguments, ("plugins", *WAYS), of_a_tune=BUDGET)
     from runner import job
+    from runner.lecture import launch as lecture
+    from runner.lecture.launch import is_lecture
     from runner.sweep import launch
     from runner.sweep.base import is_sweep
 
     prepared(others)
     if is_tune(path):
         return tune.resumed(path, given_for(BUDGET, others), others)
+    if is_lecture(path):
+        return lecture.resume(path, launch.Way(plugin_names(others), screen(), **ways_in(others)))
     if is_sweep(path):
         return launch.resume(path, launch.Way(plugin_names(others), screen(), **ways_in(others)))
     refuse_ways(others)

@@ -20,9 +20,8 @@ EXAMPLES = (
 CHOICES = "Choices, as optimizer=sgd (* is the default); arguments, as optimizer.mu=0.9"
 RESULTS = (
     "Each run leaves a folder in outputs/, or in hydra.run.dir=DIR, with metrics.csv (a row per epoch), "
-    "curves.png and .svg, summary.json (with the test result), config.yaml, manifest.json, preprocess.npz, "
-    "timing.csv, checkpoint/. With -m, hydra.sweep.dir=DIR holds the folders of all runs, sweep.json, sweep.csv, "
-    "sweep_seeds.csv, sweep_importance.csv and sweep.png."
+    "curves.png, summary.json (with the test result), config.yaml, checkpoint/ and more. With -m, "
+    "hydra.sweep.dir=DIR holds all of them."
 )
 EXIT_CODES = (
     "0 ok, 1 unexpected, 2 bad configuration or data, 3 diverged, 4 disk, 5 locked, 6 corrupt, 7 out of memory, "
@@ -35,6 +34,7 @@ FURTHER = (
     ("optrun schedule schedule=cosine", "draws a schedule; steps= in an epoch"),
     ("optrun gradcheck loss=huber", "the gradient against finite differences"),
     ("optrun lr_range optimizer=sgd", "the loss over rates, and a suggestion"),
+    ("optrun lectures", "claims of lectures, put to the test"),
     ("optrun selftest", "tries here what the README promises"),
     ("optrun optimizer=sgd --cfg job", "the configuration; --hydra-help: the flags"),
     ('eval "$(optrun -sc install=bash)"', "tab completion, in bash or zsh"),

@@ -47,7 +47,8 @@ def test_every_choice_has_a_yaml_of_its_name_and_every_yaml_a_choice(room: menu.
 
 
 def test_every_folder_of_the_configuration_is_a_room_or_holds_experiments() -> None:
-    folders = {str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()}
+    experiments = set((CONF / "experiment").rglob("*"))
+    folders = {str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir() and path not in experiments}
     assert folders - {"experiment", "problem"} == {room.name for room in menu.rooms()}
 
 

@@ -1,0 +1,1 @@
+"""Experiments that put a claim of the lectures to the test."""

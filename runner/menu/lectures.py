@@ -1,0 +1,71 @@
+"""`optrun lectures`: the experiments of the lectures, and what was found so far."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.menu.catalogue import conf_dir
+from runner.menu.text import bold, columns, fitted, joined, paragraph
+
+DECKS = {
+    "grosse": "CSC321 Lecture 8, Optimization",
+    "sun": "Training DNNs: Basic Methods",
+    "su": "Optimization and Training Techniques",
+    "farrahi": "Minimise your Loss",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An experiment: deck/claim, and what one should see."""
+
+    name: str
+    meaning: str
+
+
+def experiments() -> list[Entry]:
+    """All of them, deck by deck."""
+    files = [path for deck in DECKS for path in sorted((conf_dir() / "experiment" / deck).glob("*.yaml"))]
+    return [Entry(f"{path.parent.name}/{path.stem}", meaning(path)) for path in files]
+
+
+def meaning(path: Path) -> str:
+    """The comment under the command in the head of a file."""
+    comments = re.findall(r"^# (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return comments[2] if len(comments) > 2 else ""
+
+
+def found(parent: Path) -> Mapping[str, str]:
+    """Name -> verdict of the newest experiment of that name in the folders below `parent`."""
+    newest: dict[str, tuple[float, str]] = {}
+    for file in parent.glob("**/verdict.json"):
+        try:
+            told = json.loads(file.read_text(encoding="utf-8"))
+            one = file.stat().st_mtime, str(told["verdict"])
+            newest[str(told["name"])] = max(one, newest.get(str(told["name"]), one))
+        except (OSError, ValueError, KeyError, TypeError):  # not ours, or damaged: the listing goes on
+            continue
+    return {name: verdict for name, (_, verdict) in newest.items()}
+
+
+def page(verdicts: Mapping[str, str], width: int = 80, colour: bool = False) -> str:
+    """Every experiment with what one should see, and its verdict where there is one."""
+    width = fitted(width)
+    known = experiments()
+    text = (
+        f"{len(known)} claims of four lectures as experiments, as in `optrun +experiment={known[0].name}`; "
+        "`optrun lectures run` tries them all."
+    )
+    lines = paragraph(text, width)
+    for deck, title in DECKS.items():
+        mine = [each for each in known if each.name.startswith(f"{deck}/")]
+        rows = []
+        for each in mine:
+            verdict = verdicts.get(each.name)
+            rows.append((f"  {each.name}", each.meaning + (f" [{verdict}]" if verdict else "")))
+        lines += ["", bold(f"{deck}: {title}", colour), *columns(rows, width, left=32)]
+    return joined(lines)
