@@ -79,7 +79,7 @@ class Claim(Choice):
     claim: the sentence
     what: the measured number in a few words, for the figure
     over: what the labels of the arms are, where they are numbers
-    right: the right statement, where the lecture errs; the experiment is about that one
+    right: the statement more exactly, or the right one where the lecture errs; the experiment is about that
     predicted: the number that theory gives
     because: how it is derived
     bounds: [low, high]; the claim holds where the measured number lies within, with its interval

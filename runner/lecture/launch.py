@@ -123,7 +123,7 @@ def run(path: Path, jobs: list[Job], about: dict[str, Any], way: Way, grid: Grid
     way.screen.say(f"{name}: {len(todo)} runs{seeds} in {shortest(path)}")
     way.screen.say(f"claim ({made.place}): {made.claim}")
     if made.right:
-        way.screen.say(f"rather: {made.right}")
+        way.screen.say(f"more exactly: {made.right}")
     sweep.trained(tasks, refused, engine.workers_for(len(tasks), way.workers) if tasks else 1)
     failed = [row for row in sweep.rows if row.status not in ("completed", "diverged")]
     if failed:

@@ -42,6 +42,7 @@ from runner.plot.base import (
 )  # fmt: skip
 from runner.plot.panel.base import STYLES
 
+FEW = 4  # rows, of which a line alone would hardly be seen
 GOOD = "#00693e"  # a green of the same lightness as BAD
 
 
@@ -95,9 +96,10 @@ def figure(shown: Shown) -> Figure:
     """The slide; to be called inside `look()`."""
     told, foot, head = shown.told, 0.62, 0.5
     good = str(told["verdict"]).startswith("holds")
-    notes = [(f"{told['place']}  ·  {told['name']}", QUIET)]
+    curves = "" if told["slope"] else f"  ·  curves: {shown.column}"
+    notes = [(f"{told['place']}  ·  {told['name']}{curves}", QUIET)]
     if told["right"]:
-        notes.append((f"rather: {told['right']}", INK))
+        notes.append((f"more exactly: {told['right']}", INK))
     notes.append((f"verdict: {told['verdict']}", GOOD if good else BAD))
     slide, left_over = page(str(told["claim"]), notes, 2.6 + foot + head)
     high = left_over - foot - head
@@ -115,7 +117,8 @@ def values(shown: Shown, names: tuple[str, str]) -> Values:
     """All that the two panels show, which have one scale; those of a run that diverged do not count."""
     if shown.told["slope"]:
         listed = [each for name in names for each in shown.told["measured"][name]["numbers"].values()]
-        return np.array([float(value) for numbers in listed for value in numbers])
+        found = np.array([float(value) for numbers in listed for value in numbers])
+        return found[found > 0] if (found > 0).any() else found  # what is 0 has no place on a logarithmic scale
     kept = [y for name in names for runs in shown.curves[name].values() for _, y in runs if np.isfinite(y).all()]
     return np.concatenate(kept) if kept else np.empty(0)
 
@@ -130,10 +133,10 @@ def over_steps(axes: Axes, shown: Shown, name: str) -> None:
         x, stacked = runs[0][0][:length], np.array([y[:length] for _, y in runs])
         if len(runs) > 1:
             axes.fill_between(x, stacked.min(0), stacked.max(0), color=colour, alpha=0.15, lw=0)
-        axes.plot(*thin(x, stacked.mean(0)), color=colour, ls=dash, lw=2.0, label=cut(arm, 1.8))
+        few = "o" if length < FEW else ""
+        axes.plot(*thin(x, stacked.mean(0)), color=colour, ls=dash, marker=few, lw=2.0, label=cut(arm, 1.8))
         if not np.isfinite(stacked).all():
             axes.plot([x[-1]], [0.965], "x", color=BAD, ms=7, mew=2, transform=axes.get_xaxis_transform())
-    axes.set_title(cut(f"{name}: {shown.column}", 2.6, 12), loc="left", size=12, weight="bold", pad=8)
     axes.legend(fontsize=9.5, handlelength=1.6, loc="best", borderaxespad=0.2)
 
 
@@ -151,6 +154,8 @@ def over_label(axes: Axes, shown: Shown, name: str) -> None:
         predicted = np.exp(np.log(y).mean() + float(shown.told["predicted"]) * (np.log(x) - np.log(x).mean()))
         axes.plot(x, predicted, color=QUIET, lw=1.4, ls=(0, (4, 2)), label=f"slope {number(shown.told['predicted'])}")
         axes.legend(fontsize=9.5, handlelength=1.8, loc="best", borderaxespad=0.2)
+    else:
+        axes.text(0.5, 0.5, "not above 0: no slope", transform=axes.transAxes, ha="center", color=QUIET, size=10.5)
     axes.plot(np.repeat(x, y.shape[1]), y.ravel(), "o", color=VALIDATION, ms=5, alpha=0.8)
 
 
@@ -162,9 +167,10 @@ def measured(axes: Axes, told: dict[str, Any]) -> None:
     low, high = (float(bound) for bound in told["bounds"])
     ends = [low, high, float(told["predicted"])]
     finite = np.array([v for _, value, below, above, _ in points for v in (value, below, above) if math.isfinite(v)])
-    # A bound that is only there to be large would flatten everything else.
-    seen = np.concatenate([finite, [end for end in ends if not finite.size or abs(end) <= 10 * abs(finite).max() + 1]])
-    log = is_log(seen)
+    log = is_log(finite)
+    # A bound that is only there to be large would flatten everything else, and 0 has no place on a logarithmic scale.
+    near = [end for end in ends if not finite.size or abs(end) <= 10 * abs(finite).max() + 1]
+    seen = np.concatenate([finite, [end for end in near if end > 0 or not log]])
     set_y(axes, seen, log)
     bottom, top = axes.get_ylim()
     axes.axhspan(max(low, bottom), min(high, top), color=GRID, lw=0)
