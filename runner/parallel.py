@@ -75,7 +75,9 @@ def unended(path: Path) -> str | None:
     return None if read_status(path)["status"] in ENDED else read_config(path)
 
 
-def worked(run: Run, m: Material, own: RunFolder | None, processes: Processes, screen: Screen) -> Result:
+def worked(
+    run: Run, m: Material, own: RunFolder | None, processes: Processes, screen: Screen, pictures: bool = True
+) -> Result:
     """Train, then write the summary, judge the expectations and draw the pictures; `own` is process 0's open folder.
 
     Raises `ProcessLost` where one of the processes is gone, with what to do.
@@ -88,7 +90,7 @@ def worked(run: Run, m: Material, own: RunFolder | None, processes: Processes, s
         with Signals(), processes.leaving_together(), closing(folder):
             with screen.training(job.header(run, m, folder)), job.failures_noted(folder), job.memory_errors():
                 ending = train(run, m, folder, screen)
-            return job.finished(run, folder, ending, screen, pictures=processes.writes)
+            return job.finished(run, folder, ending, screen, pictures=pictures and processes.writes)
     except ProcessLost as error:
         again = f"torchrun --nproc-per-node={processes.size} -m runner resume {folder.path}"
         raise ProcessLost(f"{error}; what was committed is kept, `{again}` goes on from there") from error

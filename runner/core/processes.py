@@ -186,5 +186,6 @@ def lost_noticed() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        cause = re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0])  # without the place in torch's source
+        # without the place in torch's source, and without torch's guess
+        cause = re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).partition(". ")[0]
         raise ProcessLost(f"a process of this run was lost ({cause})") from error

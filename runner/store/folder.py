@@ -205,6 +205,10 @@ class RunFolder:
         """When to look up for signals and for a commit."""
         return OwnPulse(signals, self.due_at)
 
+    def due(self, ahead_s: float) -> bool:
+        """Whether a commit will be due in so many seconds."""
+        return time.monotonic() + ahead_s > self.due_at()
+
     def commit(self, content: dict[str, Any]) -> None:
         """Make all rows so far and `content` durable."""
         begun = time.monotonic()

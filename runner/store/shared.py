@@ -54,7 +54,7 @@ class SharedFolder:
 
     def agreed(self, signal: int, steps: float) -> tuple[int, bool, float]:
         """(the signal to any process, whether a commit is due, what process 0 gives as `steps`); notes the time."""
-        due = self._own is not None and time.monotonic() + LOOK_S > self._own.due_at()
+        due = self._own is not None and self._own.due(LOOK_S)
         first = [float(due), steps, self._own.elapsed_s] if self._own is not None else [0.0, 0.0, 0.0]
         slots = [float(signal) if rank == self._processes.rank else 0.0 for rank in range(self._processes.size)]
         due_sum, ahead, self.elapsed_s, *signals = self._processes.sums([*first, *slots])
