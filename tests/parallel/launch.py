@@ -9,15 +9,13 @@ from pathlib import Path
 
 from runner.selftest.program import Done, finished, started
 
-# Any free port, so that tests can go on side by side.
-FREE = ("--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0")
 SAID = "optrun: "
 
 
 def launched(count: int, *arguments: str | Path, cwd: Path, module: str = "runner") -> subprocess.Popen[str]:
     """`torchrun --nproc-per-node=COUNT -m MODULE ARGUMENTS`."""
     return started(
-        *(f"--nproc-per-node={count}", *FREE, "-m", module, *arguments),
+        *(f"--nproc-per-node={count}", "--standalone", "-m", module, *arguments),
         cwd=cwd,
         module="torch.distributed.run",
         env={"OMP_NUM_THREADS": "1"},  # else torchrun sets it, and says so
