@@ -51,11 +51,13 @@ CASES: dict[str, tuple[str, ...]] = {
     ),
     "a full gradient": (*IRIS, "stop=gradient_norm", "optimizer=sgd", "lr=0.1", "batch_size=50"),
 }
+# Where the clock decides, there is nothing to compare: that they end together is all.
+TIMED = {"a limit of seconds": (*IRIS, "stop=seconds", "stop.seconds=0.2", "epochs=100000", "optimizer=sgd", "lr=0.1")}
 
 
 def made(name: str) -> Run:
     """The run of a case."""
-    config, _ = composed([*CASES[name]])
+    config, _ = composed([*(CASES | TIMED)[name]])
     return build.from_hydra(config)
 
 
@@ -63,7 +65,7 @@ def main(folder: Path) -> None:
     """Train all of them on the processes that were started with this one."""
     processes = Processes(place())
     parallel.join(processes, "cpu")
-    for name in CASES:
+    for name in CASES | TIMED:
         run, m = job.prepared(made(name), processes=processes)
         parallel.refuse_strangers(processes, run, m)
         own = job.claimed(run, m, folder / name, "", together=False).folder if processes.writes else None
