@@ -1,6 +1,6 @@
 """How fast runs and sweeps are, as ratios: `make bench ARGS=--quick`, or `python -m tests.bench --only step`.
 
-Prints seven tables and fails nobody: on a busy machine a timing is no verdict. Takes half an hour, with --quick half of
+Prints eight tables and fails nobody: on a busy machine a timing is no verdict. Takes half an hour, with --quick half of
 it.
 """
 
@@ -19,7 +19,8 @@ from tests.bench.turns import Comparison, table
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").strip())
     parser.add_argument("--quick", action="store_true", help="few turns: a first impression")
-    parser.add_argument("--only", choices=("step", "curved", "process", "lanes", "parallel", "sweep"), help="one of the parts")
+    parts = ("step", "curved", "process", "lanes", "parallel", "sweep")
+    parser.add_argument("--only", choices=parts, help="one of the parts")
     given = parser.parse_args()
     torch.set_num_threads(1)
     begun = time.perf_counter()
