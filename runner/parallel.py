@@ -42,32 +42,32 @@ from runner.train import train
 def start(run: Run, path: Path, command: str, screen: Screen) -> Result:
     """Train a new run in a new folder, on the processes that were started together with this one."""
     refuse_undivided(run)
-    processes = Processes(place())
-    join(processes, run.device)
-    if processes.writes:
-        clear_abandoned(path.absolute().parent)
-        refuse_taken(whole(path))
-    run, m = job.prepared(run, processes=processes)
-    refuse_strangers(processes, run, m)
-    own = job.claimed(run, m, path, command, together=False).folder if processes.writes else None
-    return worked(run, m, own, processes, screen)
+    with closing(Processes(place())) as processes:
+        join(processes, run.device)
+        if processes.writes:
+            clear_abandoned(path.absolute().parent)
+            refuse_taken(whole(path))
+        run, m = job.prepared(run, processes=processes)
+        refuse_strangers(processes, run, m)
+        own = job.claimed(run, m, path, command, together=False).folder if processes.writes else None
+        return worked(run, m, own, processes, screen)
 
 
 def resume(path: Path, plugins: tuple[str, ...], screen: Screen) -> Result:
     """Go on with a run that was interrupted, on as many processes as it was started on."""
-    processes = Processes(place())
-    config = json.loads(processes.early(json.dumps(unended(path)) if processes.writes else ""))
-    if config is None:
-        return job.resume(path, plugins, screen) if processes.writes else Result(path, {}, 0)
-    run = build.from_yaml(config, plugins)
-    join(processes, run.device)
-    if processes.writes:
-        opened = job.taken_up(path, plugins, screen, processes=processes)
-        m, own = opened.m, opened.folder
-    else:
-        m, own = job.prepared(run, processes=processes)[1], None
-    refuse_strangers(processes, run, m)
-    return worked(run, m, own, processes, screen)
+    with closing(Processes(place())) as processes:
+        config = json.loads(processes.early(json.dumps(unended(path)) if processes.writes else ""))
+        if config is None:
+            return job.resume(path, plugins, screen) if processes.writes else Result(path, {}, 0)
+        run = build.from_yaml(config, plugins)
+        join(processes, run.device)
+        if processes.writes:
+            opened = job.taken_up(path, plugins, screen, processes=processes)
+            m, own = opened.m, opened.folder
+        else:
+            m, own = job.prepared(run, processes=processes)[1], None
+        refuse_strangers(processes, run, m)
+        return worked(run, m, own, processes, screen)
 
 
 def unended(path: Path) -> str | None:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ EARLY = "optrun/early"  # what process 0 says first
 class Processes:
     """The processes of this run.
 
-    Every method but `early` and `portion` must be called by all of them, in the same order, after they have joined; it
+    Every method but `early`, `close` and `portion` must be called by all of them, in the same order, after they have joined; it
     waits for the others and raises `ProcessLost` where one is gone.
     """
 
@@ -65,6 +66,11 @@ class Processes:
         backend = "nccl" if device.type == "cuda" else "gloo"
         with lost_noticed():
             dist.init_process_group(backend, store=self._store, rank=self.rank, world_size=self.size)
+
+    def close(self) -> None:
+        """Close the connections, if they were opened: threads of theirs that are left at the end abort the process."""
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
     @property
     def writes(self) -> bool:
@@ -187,5 +193,8 @@ def lost_noticed() -> Iterator[None]:
         yield
     except RuntimeError as error:
         # without the place in torch's source, and without torch's guess
+        clear_frames(
+            error.__traceback__
+        )  # they hold the connections, which could not be closed before the process ends
         cause = re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).partition(". ")[0]
         raise ProcessLost(f"a process of this run was lost ({cause})") from error

@@ -6,6 +6,7 @@ As a program, which torchrun starts: trains all of them into a folder, `python -
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from runner import build, job, parallel
@@ -63,13 +64,13 @@ def made(name: str) -> Run:
 
 def main(folder: Path) -> None:
     """Train all of them on the processes that were started with this one."""
-    processes = Processes(place())
-    parallel.join(processes, "cpu")
-    for name in CASES | TIMED:
-        run, m = job.prepared(made(name), processes=processes)
-        parallel.refuse_strangers(processes, run, m)
-        own = job.claimed(run, m, folder / name, "", together=False).folder if processes.writes else None
-        parallel.worked(run, m, own, processes, Silent(), pictures=False)
+    with closing(Processes(place())) as processes:
+        parallel.join(processes, "cpu")
+        for name in CASES | TIMED:
+            run, m = job.prepared(made(name), processes=processes)
+            parallel.refuse_strangers(processes, run, m)
+            own = job.claimed(run, m, folder / name, "", together=False).folder if processes.writes else None
+            parallel.worked(run, m, own, processes, Silent(), pictures=False)
 
 
 if __name__ == "__main__":
