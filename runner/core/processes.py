@@ -35,8 +35,8 @@ EARLY = "optrun/early"  # what process 0 says first
 class Processes:
     """The processes of this run.
 
-    Every method but `early`, `close` and `portion` must be called by all of them, in the same order, after they have joined; it
-    waits for the others and raises `ProcessLost` where one is gone.
+    Every method but `early`, `close` and `portion` must be called by all of them, in the same order, after they have
+    joined; it waits for the others and raises `ProcessLost` where one is gone.
     """
 
     def __init__(self, place: Place) -> None:
@@ -192,9 +192,7 @@ def lost_noticed() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        clear_frames(error.__traceback__)  # they hold the connections, which `close` could not close otherwise
         # without the place in torch's source, and without torch's guess
-        clear_frames(
-            error.__traceback__
-        )  # they hold the connections, which could not be closed before the process ends
         cause = re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).partition(". ")[0]
         raise ProcessLost(f"a process of this run was lost ({cause})") from error

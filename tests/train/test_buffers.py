@@ -62,7 +62,7 @@ def test_a_resumed_run_has_the_same_rows_and_the_same_test_result(
         asked(self, *given)
 
     with monkeypatch.context() as patch:
-        seconds = itertools.count()
+        seconds = itertools.count(1)
         patch.setattr(
             "runner.store.pulse.time", SimpleNamespace(monotonic=lambda: next(seconds))
         )  # a commit is always due
