@@ -8,7 +8,7 @@ A file imports only from a lower floor, or from its own room's `base.py`:
     9  composing                one run, by Hydra
     8  tune lecture selftest    a sweep that learns what to try next; a claim that is put to the test; what is
                                 promised, tried on the program in processes of its own
-    7  sweep                    many runs as one thing
+    7  sweep parallel           many runs as one thing; one run as many processes
     6  job preview gradcheck lr_range grammar ranges guard
                                 one run, from its configuration to its pictures; a schedule, a gradient, a range of
                                 rates without one; what is typed, and what of it is a range; what Hydra may call

@@ -22,8 +22,10 @@ from importlib import import_module
 from runner import __version__
 from runner.command import experiment, flags, run, sweep
 from runner.command import help as help_page
+from runner.command.base import refuse_several
 from runner.composing import prepared
 from runner.core.errors import ConfigError, DiskError, Interrupted, OptrunError, did_you_mean, visible
+from runner.core.launched import VOICE, place
 from runner.screen.output import Unsaid, forget, spoken
 
 COMMANDS = ("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "lectures", "selftest", "help")
@@ -52,7 +54,8 @@ def left(number: int, frame: object) -> None:
     A KeyboardInterrupt in the middle of an import is swallowed, or turned into another error, by numpy and others.
     """
     message = b"optrun: interrupted; what was committed is kept, `optrun resume` goes on from there\n"
-    os.write(sys.stderr.fileno(), message)
+    if place().rank == 0:
+        os.write(sys.stderr.fileno(), message)
     os._exit(128 + number)
 
 
@@ -81,8 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def failed(message: str, code: int) -> int:
-    """Say on stderr why the command ended, and answer with its exit code."""
+    """Say on stderr why the command ended, once for all processes of a run, and answer with its exit code."""
     try:
+        if not VOICE.speaks():
+            return code
         print(f"optrun: {visible(message)}", file=sys.stderr, flush=True)
     except OSError:
         pass  # the terminal was closed; the exit code is all that is left to say
@@ -98,6 +103,8 @@ def dispatch(arguments: list[str]) -> int:
         print(f"optrun {__version__}")
         return 0
     if first in COMMANDS:
+        if first != "resume":
+            refuse_several(f"optrun {first}")
         return int(import_module(f"runner.command.{first}").asked(arguments[1:]))
     if first and not first.startswith("-") and "=" not in first and not first.startswith("~"):
         raise ConfigError(
@@ -123,6 +130,8 @@ def trained(arguments: list[str]) -> int:
     if experiment.named(arguments):
         return experiment.asked(arguments)
     given = {argument.split("=")[0] for argument in arguments if argument.startswith("-")} & flags.HYDRAS
+    if given:
+        refuse_several(f"optrun {' '.join(sorted(given))}")
     if given and given <= {"-m", "--multirun"}:
         return sweep.asked(arguments)
     if given:

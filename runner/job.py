@@ -31,12 +31,12 @@ from runner.core.errors import (
     OptrunError,
     OutOfMemory,
 )
+from runner.core.processes import Processes
 from runner.run import Examples, Material, Run, prepare, read
 from runner.screen.base import Header, Screen
-from runner.store.base import disk
+from runner.store.base import Folder, Row, disk
 from runner.store.folder import (
     ENDED,
-    Row,
     RunFolder,
     read_config,
     read_manifest,
@@ -105,10 +105,12 @@ def begun(
     return claimed(*prepared(run, examples_of), path, command, together)
 
 
-def prepared(run: Run, examples_of: Callable[[Run], Examples] = read) -> tuple[Run, Material]:
+def prepared(
+    run: Run, examples_of: Callable[[Run], Examples] = read, processes: Processes | None = None
+) -> tuple[Run, Material]:
     """A run with what it works on."""
     with memory_errors():
-        m = prepare(run, examples_of)
+        m = prepare(run, examples_of, processes)
     return settled(run, m), m
 
 
@@ -143,11 +145,16 @@ def resume(
 
 
 def taken_up(
-    path: Path, plugins: tuple[str, ...], screen: Screen, examples_of: Callable[[Run], Examples] = read
+    path: Path,
+    plugins: tuple[str, ...],
+    screen: Screen,
+    examples_of: Callable[[Run], Examples] = read,
+    processes: Processes | None = None,
 ) -> Opened:
     """A run that was interrupted, where its last commit left it."""
     kept = read_manifest(path)
     refuse_other_form(path / "manifest.json", kept, NEEDED)
+    refuse_other_number(path, kept.get("processes", 1), processes.size if processes else 1)
     folder = RunFolder.open(path)
     try:
         for notice in folder.notices:
@@ -156,7 +163,7 @@ def taken_up(
         if not {*folder.columns} <= {*columns(run)}:  # the first run folders have fewer
             raise CorruptError(f"{path / 'manifest.json'} has other columns than this run writes")
         with memory_errors():
-            m = prepare(run, examples_of)
+            m = prepare(run, examples_of, processes)
         for key, now in (("data_sha256", m.data_sha256), ("start_sha256", m.start_sha256)):
             if kept[key] != now:
                 what = "the data" if key == "data_sha256" else "the initial parameters"
@@ -170,6 +177,19 @@ def taken_up(
         folder.__exit__()
         raise
     return Opened(run, m, folder, kept.get("side_by_side", False))
+
+
+def refuse_other_number(path: Path, before: int, now: int) -> None:
+    """Refuse to go on with another number of processes: sums of other parts round in another way."""
+    if before != now:
+        launcher = "optrun" if before == 1 else f"torchrun --nproc-per-node={before} -m runner"
+        raise ConfigError(
+            "",
+            path,
+            allowed=f"as many processes as it was started on, {before} and not {now}: with other parts of a mini-batch "
+            "sums round in another way, and a resumed run is one that was never cut off, to the bit",
+            do=f"{launcher} resume {path}",
+        )
 
 
 def packed(arrays: dict[str, Any]) -> bytes:
@@ -214,14 +234,14 @@ def work(opened: Opened, screen: Screen, pictures: bool) -> Result:
             (((_, ending),),) = lanes.train([lanes.Lane.of(run, m, folder, screen)])
         else:
             ending = train(run, m, folder, screen)
-    return finished(opened, ending, screen, pictures)
+    return finished(run, folder, ending, screen, pictures)
 
 
-def finished(opened: Opened, ending: Ending, screen: Screen, pictures: bool) -> Result:
+def finished(run: Run, folder: Folder, ending: Ending, screen: Screen, pictures: bool) -> Result:
     """Write what became of a run that was trained."""
-    path = opened.folder.path
-    summary = summarized(opened.run, ending, opened.folder)
-    opened.folder.conclude(summary)
+    path = folder.path
+    summary = summarized(run, ending, folder)
+    folder.conclude(summary)
     if pictures:
         pictured(path, screen)
     screen.ended(path, summary)
@@ -249,7 +269,7 @@ def settled(run: Run, m: Material) -> Run:
     return Run(**{name: getattr(run, name) for name in vars(run)} | {"device": str(m.device), "threads": m.threads})
 
 
-def summarized(run: Run, ending: Ending, folder: RunFolder) -> dict[str, Any]:
+def summarized(run: Run, ending: Ending, folder: Folder) -> dict[str, Any]:
     """The content of summary.json."""
     best: Row | None = folder.rows[ending.best_epoch - 1] if ending.best_epoch else None
     measured = {f"test_{name}": value for name, value in ending.test.items()} | (best or {})
@@ -274,7 +294,7 @@ def summarized(run: Run, ending: Ending, folder: RunFolder) -> dict[str, Any]:
 
 
 @contextmanager
-def failures_noted(folder: RunFolder) -> Iterator[None]:
+def failures_noted(folder: Folder) -> Iterator[None]:
     """Write into the folder why the run did not end by itself."""
     try:
         yield
@@ -283,7 +303,7 @@ def failures_noted(folder: RunFolder) -> Iterator[None]:
         raise
 
 
-def note(folder: RunFolder, error: BaseException) -> None:
+def note(folder: Folder, error: BaseException) -> None:
     """Write into a folder what cut its run off."""
     interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
     status = "interrupted" if interrupted else "failed"
@@ -312,7 +332,7 @@ def first_line(error: Exception) -> str:
     return (str(error) or "no more to be had").splitlines()[0]
 
 
-def header(run: Run, m: Material, folder: RunFolder) -> Header:
+def header(run: Run, m: Material, folder: Folder) -> Header:
     """What the screen says before the first epoch."""
     sizes = "/".join(str(len(part)) for part in (m.train, m.validation, m.test))
     labels = [f"{run.dataset.label} {sizes}", run.preprocess.label, run.architecture.label]
@@ -322,6 +342,7 @@ def header(run: Run, m: Material, folder: RunFolder) -> Header:
     labels += [f"lr {run.lr:g}", run.schedule.label, f"{run.sampler.label} {run.sampler.size(len(m.train))}"]
     threads = f"{m.threads} thread{'s' if m.threads > 1 else ''}"
     labels += [f"seed {run.seed}", f"{device.describe(m.device)}, {threads}"]
+    labels += [f"{m.processes} processes"] if m.processes > 1 else []
     return Header(
         line=" · ".join(labels),
         rule=run.optimizer.rule(run.lr),
@@ -351,6 +372,7 @@ def manifest(run: Run, m: Material, command: str) -> dict[str, Any]:
         "remarks": list(m.remarks),
         "device": device.describe(m.device),
         "threads": m.threads,
+        "processes": m.processes,
         "precision": run.precision,
         "versions": versions(),
         "git_revision": git_revision(Path.cwd()),

@@ -25,8 +25,10 @@ from runner.core.activity import activity
 from runner.core.check import Choice, Count, Index, Range, Rate
 from runner.core.curvature import Curved
 from runner.core.device import DTYPES, Precision
+from runner.core.divided import Divided
 from runner.core.errors import ConfigError, DataError
 from runner.core.moments import Moments
+from runner.core.processes import Processes
 from runner.core.streams import stream
 from runner.core.theta import Layout, adopt
 from runner.dataset.base import Array, Dataset, Split, Table
@@ -172,6 +174,7 @@ class Material:
     data_sha256: str
     start_sha256: str  # of theta before the first step
     order_sha256: str  # of the batches of the first epoch
+    processes: int = 1  # among which the mini-batches are divided
 
     @cached_property
     def network(self) -> Network:
@@ -230,8 +233,11 @@ class Shared:
         return self.examples
 
 
-def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material:
-    """Read, divide and map the examples; build and initialize the network."""
+def prepare(run: Run, examples_of: Callable[[Run], Examples] = read, processes: Processes | None = None) -> Material:
+    """Read, divide and map the examples; build and initialize the network.
+
+    processes: those among which mini-batches are divided, None where this one is alone
+    """
     device = devices.resolve(run.device)
     run.loss.refuse_training()
     examples = examples_of(run)
@@ -249,9 +255,11 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material
     run.optimizer.check(layout)
     run.probe.check(layout)
     threads = run.threads
+    together, neighbours = (processes.size, processes.local_size) if processes else (1, 1)
     if threads == "auto":
-        threads = devices.threads_for(layout.size, run.sampler.size(len(train)))
-    objective = Curved(
+        threads = devices.threads_for(layout.size, run.sampler.size(len(train)) // together, neighbours)
+    objective_of = partial(Divided, processes=processes) if processes else Curved
+    objective = objective_of(
         module,
         run.loss.value,
         theta,
@@ -278,6 +286,7 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read) -> Material
         data_sha256=examples.sha256,
         start_sha256=hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest(),
         order_sha256=order_sha256(run, len(train)),
+        processes=together,
     )
 
 

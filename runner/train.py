@@ -26,7 +26,7 @@ from runner.probe.none import NoProbe
 from runner.run import Inputs, Material, Part, Run
 from runner.schedule.base import Progress
 from runner.stop.base import FULL_GRADIENT
-from runner.store.folder import Row, RunFolder
+from runner.store.base import Folder, Row
 from runner.store.form import NUMBER, Each, Later, Maybe, refuse_other_form
 
 PENDING = 1 << 12  # outputs that wait before the training metrics are taken of them together
@@ -55,7 +55,7 @@ class Ending:
     test: dict[str, float]
 
 
-def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
+def train(run: Run, m: Material, folder: Folder, watcher: Watcher) -> Ending:
     """Train from where `folder` is until the stop rule speaks; leaves every row written and committed.
 
     Raises `Interrupted` after a signal, with everything committed.
@@ -66,8 +66,10 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
     rows, steps, limit = folder.rows, run.sampler.batches(len(m.train)), run.limit
     verdict, diverged = judgement(run, rows, folder.elapsed_s)
     with Signals() as signals:
+        pulse = folder.pulse(signals)
         while verdict is None:
-            epoch, begun, look, bad = len(rows) + 1, time.monotonic(), 0.0, None
+            epoch, begun, bad = len(rows) + 1, time.monotonic(), None
+            pulse.starts()
             noise = at.noise(run, m, epoch)
             try:
                 for x, y in batches(run, m.train, epoch, at.batch):
@@ -82,12 +84,12 @@ def train(run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Ending:
                     at.count(m.objective, run.loss)
                     if before is not None:
                         at.followed = followed(run, m, before, at.lr)
-                    if signals.received or time.monotonic() > look:
-                        look = time.monotonic() + 0.1
-                        if signals.received or look > folder.due_at():
+                    if pulse.beats(at.step):
+                        signal, due = pulse.seen()
+                        if signal or due:
                             commit(folder, at, noise, run)
-                        if signals.received:
-                            raise Interrupted(f"stopped by signal {signals.received}", signals.received)
+                        if signal:
+                            raise Interrupted(f"stopped by signal {signal}", signal)
                         watcher.tick(at.batch / steps)
             except Diverged as error:
                 bad = error
@@ -147,7 +149,7 @@ def concluded(run: Run, m: Material, at: State, verdict: str, diverged: bool) ->
     return Ending("diverged" if diverged else "completed", verdict, at.best_epoch or None, test)
 
 
-def commit(folder: RunFolder, at: State, noise: torch.Generator | None, run: Run) -> None:
+def commit(folder: Folder, at: State, noise: torch.Generator | None, run: Run) -> None:
     """Make everything so far durable.
 
     An update can overflow with a finite gradient: then the last commit stays, and the rows alone are made durable.
@@ -205,11 +207,12 @@ def evaluate(
     """The loss and every metric over all examples of a part, at `theta`, dropout off; with the present statistics."""
     sums: dict[str, float] = {}
     with objective.evaluation(theta, buffers) as network:
-        for x, y in part.consecutive(min(EVALUATED, part.at_once)):
+        for batch in part.consecutive(min(EVALUATED, part.at_once)):
+            x, y, counted = objective.own(*batch)
             output = network(x)
             for name, value in {"loss": loss.value(output, y), **loss.measure(output, y)}.items():
-                sums[name] = sums.get(name, 0.0) + value.item() * len(y)
-    return {name: total / len(part) for name, total in sums.items()}
+                sums[name] = sums.get(name, 0.0) + value.item() * counted
+    return {name: total / len(part) for name, total in objective.totals(sums).items()}
 
 
 def full_gradient(run: Run, m: Material, theta: Tensor, epoch: int) -> float:
@@ -365,7 +368,7 @@ class State:
         return cls(m.theta, memory, m.theta.clone(), buffers, kept, counts=m.objective.counts)
 
     @classmethod
-    def restored(cls, run: Run, m: Material, folder: RunFolder) -> State:
+    def restored(cls, run: Run, m: Material, folder: Folder) -> State:
         """The state of a commit; theta and buffers take its numbers in place, since the module looks at them.
 
         Raises `CorruptError` where it is none of this run: its hash says that it is as it was written, not by whom.

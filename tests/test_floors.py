@@ -43,6 +43,7 @@ FLOORS = {
     "gradcheck": 6,
     "lr_range": 6,
     "sweep": 7,
+    "parallel": 7,
     "tune": 8,
     "lecture": 8,
     "selftest": 8,

@@ -23,12 +23,15 @@ def blocks(language: str) -> list[str]:
 
 SHELL = [line.split("   #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
 COMMANDS = [line for line in SHELL if line.startswith("optrun ")]
+LAUNCHES = [line for line in SHELL if line.startswith("torchrun ")]
 MAKE = [line for line in SHELL if line.startswith("make ")]
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command line as bash would read it, with this Python's optrun."""
-    call = command.replace("optrun", f"{shlex.quote(sys.executable)} -m runner", 1)
+    python = shlex.quote(sys.executable)
+    call = command.replace("optrun", f"{python} -m runner", 1)
+    call = re.sub("^torchrun", f"{python} -m torch.distributed.run", call)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(["bash", "-c", call], cwd=folder, env=environment, capture_output=True, text=True)
 
@@ -45,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *LAUNCHES])
 def test_a_command_of_the_readme_works(command: str, folder: Path) -> None:
     done = run(command, folder)
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.core.errors import ConfigError
+from runner.core.launched import place
 
 if TYPE_CHECKING:
     from runner.screen.base import Screen
@@ -53,6 +54,17 @@ def refuse_many(command: str, arguments: list[str], allowed: str = "one run") ->
     """Refuse `-m` for a command that is about one run."""
     if {"-m", "--multirun"} & set(arguments):
         raise ConfigError("", f"optrun {command} -m", allowed=allowed, do="leave out -m")
+
+
+def refuse_several(what: str) -> None:
+    """Refuse on several processes what is not one run."""
+    if place().shared:
+        raise ConfigError(
+            "",
+            f"{what} on {place().size} processes",
+            allowed="one run, or resume of one run, on several processes",
+            do="start it without torchrun; a sweep or a tune shares out its runs by itself, among workers=N",
+        )
 
 
 def without(names: Sequence[str], arguments: list[str]) -> list[str]:
@@ -109,7 +121,11 @@ def coloured() -> bool:
 
 
 def screen() -> Screen:
-    """A live screen in a terminal, lines elsewhere."""
+    """A live screen in a terminal, lines elsewhere; of several processes of a run one has a screen."""
+    if place().rank:
+        from runner.screen.base import Silent
+
+        return Silent()
     if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from runner.screen.live import Terminal
 

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from runner.command import tune
-from runner.command.base import BUDGET, WAYS, given_for, is_tune, one_folder, refuse_ways, screen, ways_in
+from runner.command.base import (
+    BUDGET,
+    WAYS,
+    given_for,
+    is_tune,
+    one_folder,
+    refuse_several,
+    refuse_ways,
+    screen,
+    ways_in,
+)
 from runner.composing import prepared
+from runner.core.launched import place
 from runner.grammar import plugin_names
 
 
@@ -18,6 +29,8 @@ def asked(arguments: list[str]) -> int:
     from runner.sweep.base import is_sweep
 
     prepared(others)
+    if is_tune(path) or is_sweep(path):
+        refuse_several("resume of a sweep")
     if is_tune(path):
         return tune.resumed(path, given_for(BUDGET, others), others)
     if is_lecture(path):
@@ -25,4 +38,8 @@ def asked(arguments: list[str]) -> int:
     if is_sweep(path):
         return launch.resume(path, launch.Way(plugin_names(others), screen(), **ways_in(others)))
     refuse_ways(others)
+    if place().shared:
+        from runner import parallel
+
+        return parallel.resume(path, plugin_names(others), screen()).exit_code
     return job.resume(path, plugin_names(others), screen()).exit_code

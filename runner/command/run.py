@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runner.command.base import refuse_ways, screen
 from runner.composing import composed
+from runner.core.launched import place
 from runner.grammar import plugin_names, spelled
 
 
@@ -15,5 +16,9 @@ def asked(arguments: list[str]) -> int:
     from runner.store.folder import clear_abandoned
 
     run = build.from_hydra(config, plugin_names(arguments))
+    if place().shared:
+        from runner import parallel
+
+        return parallel.start(run, path, spelled(arguments), screen()).exit_code
     clear_abandoned(path.absolute().parent)
     return job.start(run, path, spelled(arguments), screen()).exit_code

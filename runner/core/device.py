@@ -55,8 +55,10 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def threads_for(parameters: int, batch: int) -> int:
+def threads_for(parameters: int, batch: int, neighbours: int = 1) -> int:
     """The number of threads for steps on `batch` examples and a network of so many parameters.
+
+    neighbours: processes that share the machine for this run, this one among them
 
     A dense layer does one multiply-add for each parameter and example, in each of three products (forward, gradient of
     the weights, gradient of the inputs).
@@ -65,7 +67,7 @@ def threads_for(parameters: int, batch: int) -> int:
     1
     """
     work = 3 * parameters * batch
-    return max(1, min(cores(), work // MULTIPLY_ADDS_PER_THREAD))
+    return max(1, min(cores() // neighbours, work // MULTIPLY_ADDS_PER_THREAD))
 
 
 def describe(device: torch.device) -> str:

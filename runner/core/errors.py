@@ -1,7 +1,8 @@
 """What can end a run, each with the exit code that the shell sees.
 
     0 ok            2 bad configuration or data   4 disk     6 corrupt         8 an expectation missed
-    1 unexpected    3 diverged                    5 locked   7 out of memory   130 interrupted, 143 terminated
+    1 unexpected    3 diverged                    5 locked   7 out of memory   9 a process of the run was lost
+    130 interrupted, 143 terminated
 
 An error tells what was given, what is allowed and what to do. Only an unexpected one shows a traceback.
 """
@@ -105,6 +106,12 @@ class ExpectationMissed(OptrunError):
     """A number that was asked for with `expect.` was not reached, or a gradient is not the slope that it should be."""
 
     exit_code = 8
+
+
+class ProcessLost(OptrunError):
+    """One of the processes of a run is gone, or has other numbers than the others; what was committed is kept."""
+
+    exit_code = 9
 
 
 class Interrupted(OptrunError):

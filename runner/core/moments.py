@@ -15,6 +15,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from runner.core.processes import Portion
+
 
 class Moments(nn.Module):
     """z_c = (x_c - mean_c) / sqrt(var_c + eps) for each channel c of x `[B, C, ...]`.
@@ -25,6 +27,8 @@ class Moments(nn.Module):
 
     `momentum` is the share of the new, as in torch. A mini-batch with one value in a channel has no variance; it is
     normalized by what is kept. Layers must be registered in the order in which they are used.
+
+    portion  while it is set, x are these rows of a mini-batch whose others lie in other processes
     """
 
     mean: Tensor
@@ -39,19 +43,43 @@ class Moments(nn.Module):
         self.exact = exact
         for name, start in (("mean", 0.0), ("var", 1.0), ("latest_mean", 0.0), ("latest_var", 1.0)):
             self.register_buffer(name, torch.full((channels,), start))
+        self.portion: Portion | None = None
         self._sums: tuple[float, Tensor, Tensor] | None = None  # n, mean, sum of squared deviations
 
     def normalized(self, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
         """`scale [C] * z + shift [C]`."""
         if self._sums is not None:
             self._add(x.detach())
+        if self.training and self.portion is not None:
+            return self._together(x, scale, shift, self.portion)
         if self.training and x.numel() > x.shape[1]:
             # torch's kernel with momentum 1 leaves the moments of the mini-batch in the two scratch buffers.
             return torch.batch_norm(x, scale, shift, self.latest_mean, self.latest_var, True, 1.0, self.eps, False)
-        if self.training:  # `keep` will find nothing new
-            self.latest_mean.copy_(self.mean)
-            self.latest_var.copy_(self.var)
+        if self.training:
+            return self._as_kept(x, scale, shift)
         return torch.batch_norm(x, scale, shift, self.mean, self.var, False, 0.0, self.eps, False)
+
+    def _as_kept(self, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+        """By the kept moments, of which `keep` will find nothing new."""
+        self.latest_mean.copy_(self.mean)
+        self.latest_var.copy_(self.var)
+        return torch.batch_norm(x, scale, shift, self.mean, self.var, False, 0.0, self.eps, False)
+
+    def _together(self, x: Tensor, scale: Tensor | None, shift: Tensor | None, portion: Portion) -> Tensor:
+        """By the moments of the whole mini-batch: two sums over the processes here, and two in the gradient."""
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        n = portion.whole * math.prod(x.shape[2:])
+        if n == 1:
+            return self._as_kept(x, scale, shift)
+        lead = (1, -1, *(1 for _ in x.shape[2:]))
+        mean = portion.total(x.mean(axes))
+        away = x - mean.view(lead)
+        var = portion.total(away.square().mean(axes))
+        self.latest_mean.copy_(mean.detach())
+        self.latest_var.copy_(var.detach() * (n / (n - 1)))
+        z = away * (var + self.eps).rsqrt().view(lead)
+        z = z if scale is None else z * scale.view(lead)
+        return z if shift is None else z + shift.view(lead)
 
     def keep(self) -> None:
         """Take the moments of the latest mini-batch into the kept ones."""

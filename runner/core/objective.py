@@ -105,12 +105,16 @@ class Objective:
         """L(theta); may be infinite or NaN, which a line search must be able to see."""
         self._count(forward=1)
         with torch.no_grad(), self._at(theta):
-            value = self.loss(self._forward(self.x), self.y).item()
+            value = self._mean()
             if self.summed:
                 value *= self.y.shape[0]
             if self.penalty is not None:
                 value += self.penalty.value(self.theta, self.layout).item()
             return value
+
+    def _mean(self) -> float:
+        """The mean loss over the mini-batch at the present parameters."""
+        return self.loss(self._forward(self.x), self.y).item()
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """L(theta) and its gradient `[P]`, valid until the next call.
@@ -161,7 +165,11 @@ class Objective:
         """L(theta), given the mean loss and its gradients, which become those of L in `self._grad`."""
         torch._foreach_copy_(self._grad_views, gradients)
         # One number each: on a GPU this waits for the device, on a CPU it costs two microseconds.
-        mean = value = loss.item()
+        return self._concluded(output, loss.item())
+
+    def _concluded(self, output: Tensor, mean: float) -> float:
+        """L(theta), given the mean loss, whose gradient is in `self._grad` and becomes that of L."""
+        value = mean
         if self.summed:
             value *= self.y.shape[0]
             self._grad *= self.y.shape[0]
@@ -180,6 +188,14 @@ class Objective:
             (loss,), (self._one,), keep_graph=False, create_graph=False, inputs=self._parameters,
             allow_unreachable=False, accumulate_grad=False,
         )  # fmt: skip
+
+    def own(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, int]:
+        """What this process works on of some examples, and how many of them are counted here: all of them."""
+        return x, y, y.shape[0]
+
+    def totals(self, sums: dict[str, float]) -> dict[str, float]:
+        """Sums over what the processes worked on: over all examples."""
+        return sums
 
     def refit(self, theta: Tensor, parts: Iterable[Tensor]) -> None:
         """Give every layer that is exact in use the moments of its inputs over all examples, at `theta`.

@@ -25,7 +25,7 @@ RESULTS = (
 )
 EXIT_CODES = (
     "0 ok, 1 unexpected, 2 bad configuration or data, 3 diverged, 4 disk, 5 locked, 6 corrupt, 7 out of memory, "
-    "8 an expectation missed, 130 interrupted, 143 terminated."
+    "8 an expectation missed, 9 a process of the run was lost, 130 interrupted, 143 terminated."
 )
 FURTHER = (
     ("optrun -m lr=0.1,1 workers=2", "processes; lanes=off: one by one in each"),

@@ -29,12 +29,49 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from runner.core.errors import CorruptError, DiskError
+from runner.core.signals import Signals
+from runner.store.pulse import Pulse
 
 FORMAT = 2  # of the run folder; a reader refuses a later one. In 1, summary.json had no hash of itself
+Row = dict[str, float]
 THREADS = 16  # that wait for the disk at once: one that takes 1 ms for an fsync takes about as long for sixteen
+
+
+class Folder(Protocol):
+    """What the loop knows of a run folder.
+
+    rows       the rows of metrics.csv so far
+    restored   what the last commit of an earlier process holds, or None
+    elapsed_s  seconds of training so far
+    """
+
+    path: Path
+    rows: list[Row]
+    restored: dict[str, Any] | None
+
+    @property
+    def elapsed_s(self) -> float: ...
+
+    def expect(self, size: int) -> None:
+        """A commit will have so many bytes."""
+
+    def pulse(self, signals: Signals) -> Pulse:
+        """When to look up for signals and for the time."""
+
+    def append(self, row: Row, epoch_s: float, examples: int) -> None:
+        """Write the row of an epoch; it is durable from the next commit on."""
+
+    def commit(self, content: dict[str, Any]) -> None:
+        """Make all rows so far and `content` durable."""
+
+    def sync(self) -> None:
+        """Make all rows so far durable."""
+
+    def conclude(self, summary: dict[str, Any]) -> None:
+        """Replace summary.json."""
 
 
 @contextmanager

@@ -14,12 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.errors import ConfigError, CorruptError, DiskError, LockedError
+from runner.core.signals import Signals
 from runner.store import checkpoint
-from runner.store.base import FORMAT, as_json, disk, read_json, refuse_missing, synced, write_all, write_json, write_new
+from runner.store.base import (
+    FORMAT,
+    Row,
+    as_json,
+    disk,
+    read_json,
+    refuse_missing,
+    synced,
+    write_all,
+    write_json,
+    write_new,
+)
 from runner.store.form import NUMBER, Each, Later, Maybe, refuse_other_form
 from runner.store.lock import in_use, in_use_by, locked
-
-Row = dict[str, float]
+from runner.store.pulse import OwnPulse
 
 WHOLE = ("epoch", "step", "examples", "forward", "backward", "hvp")  # the columns of metrics.csv that are counts
 TIMING = ("epoch", "time_s", "epoch_s", "examples_per_s")
@@ -31,6 +42,7 @@ LEAST_S = 1.0  # between two commits that nobody asked for
 MANIFEST = {
     **{"format": int, "config_sha256": str, "columns": [str], "title": Later(str), "metrics": Later(Each(str))},
     **{"rows": Later(Each(int)), "versions": Later(Each(Maybe(str))), "side_by_side": Later(bool)},
+    "processes": Later(int),
 }
 EXPECTED = {"bound": NUMBER, "at": str, "measured": (*NUMBER, type(None)), "met": bool}
 SUMMARY = {
@@ -188,6 +200,14 @@ class RunFolder:
     def due_at(self) -> float:
         """The monotonic time from which on a commit is due."""
         return self._committed + self._wait
+
+    def pulse(self, signals: Signals) -> OwnPulse:
+        """When to look up for signals and for a commit."""
+        return OwnPulse(signals, self.due_at)
+
+    def due(self, ahead_s: float) -> bool:
+        """Whether a commit will be due in so many seconds."""
+        return time.monotonic() + ahead_s > self.due_at()
 
     def commit(self, content: dict[str, Any]) -> None:
         """Make all rows so far and `content` durable."""

@@ -25,6 +25,7 @@ from runner.screen.base import Silent
 from runner.store.folder import is_run
 from runner.sweep import fuse
 from runner.sweep.base import Job
+from runner.train import Ending
 
 LARGEST = 8  # runs of a group that train one after the other: what a killed worker costs at most
 TURNS = 4  # such groups for each worker at least, so that none is idle for long at the end
@@ -260,6 +261,11 @@ def close(waiting: list[Member]) -> None:
         waiting.pop().opened.folder.__exit__()
 
 
+def concluded(opened: job.Opened, ending: Ending) -> job.Result:
+    """Write what became of a run; pictures are drawn later."""
+    return job.finished(opened.run, opened.folder, ending, Silent(), pictures=False)
+
+
 def in_step(members: Sequence[Member], waiting: list[Member], manner: Manner) -> Iterator[Outcome]:
     """Train runs that stand at one step; each is taken out of `waiting` as it ends."""
     left = {id(each.lane): each for each in members}
@@ -267,7 +273,7 @@ def in_step(members: Sequence[Member], waiting: list[Member], manner: Manner) ->
         with job.memory_errors():
             for endings in lanes.train([each.lane for each in members]):
                 ended = [(left[id(lane)], ending) for lane, ending in endings]
-                results = lanes.at_once(lambda each: job.finished(each[0].opened, each[1], Silent(), False), ended)
+                results = lanes.at_once(lambda each: concluded(each[0].opened, each[1]), ended)
                 for one, _ in ended:
                     del left[id(one.lane)]
                     waiting.remove(one)

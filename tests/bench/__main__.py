@@ -1,6 +1,6 @@
 """How fast runs and sweeps are, as ratios: `make bench ARGS=--quick`, or `python -m tests.bench --only step`.
 
-Prints seven tables and fails nobody: on a busy machine a timing is no verdict. Takes half an hour, with --quick half of
+Prints eight tables and fails nobody: on a busy machine a timing is no verdict. Takes half an hour, with --quick half of
 it.
 """
 
@@ -12,14 +12,15 @@ import time
 
 import torch
 
-from tests.bench import curved, lanes, process, step, sweep
+from tests.bench import curved, lanes, parallel, process, step, sweep
 from tests.bench.turns import Comparison, table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").strip())
     parser.add_argument("--quick", action="store_true", help="few turns: a first impression")
-    parser.add_argument("--only", choices=("step", "curved", "process", "lanes", "sweep"), help="one of the parts")
+    parts = ("step", "curved", "process", "lanes", "parallel", "sweep")
+    parser.add_argument("--only", choices=parts, help="one of the parts")
     given = parser.parse_args()
     torch.set_num_threads(1)
     begun = time.perf_counter()
@@ -34,6 +35,8 @@ def main() -> None:
     if given.only in (None, "lanes"):
         caption = "Runs side by side, us a run and step, whole loop with all files; one thread"
         print("\n" + table(caption, lanes.comparisons(20 if given.quick else 60), unit=1e-6))
+    if given.only in (None, "parallel"):
+        print("\n" + parallel.table(3 if given.quick else 7))
     if given.only in (None, "sweep"):
         sweeps(quick=given.quick)
     print(f"\ntorch {torch.__version__}; measured in {time.perf_counter() - begun:.0f} s")

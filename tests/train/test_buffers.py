@@ -62,8 +62,10 @@ def test_a_resumed_run_has_the_same_rows_and_the_same_test_result(
         asked(self, *given)
 
     with monkeypatch.context() as patch:
-        seconds = itertools.count()
-        patch.setattr("runner.train.time", SimpleNamespace(monotonic=lambda: next(seconds)))  # a commit is always due
+        seconds = itertools.count(1)
+        patch.setattr(
+            "runner.store.pulse.time", SimpleNamespace(monotonic=lambda: next(seconds))
+        )  # a commit is always due
         patch.setattr(RunFolder, "due_at", lambda self: 0.0)
         patch.setattr(Objective, "on", on)
         with pytest.raises(Killed):

@@ -37,7 +37,7 @@ from typing import Any, BinaryIO
 
 from runner import cli, job, lanes, train
 from runner.selftest.inside.parent import Child, serve
-from runner.store import folder
+from runner.store import folder, pulse
 
 COUNTED = ("mkdir", "write", "pwrite", "ftruncate", "fsync", "rename", "replace", "unlink")
 NEED_ROOM = ("mkdir", "write", "pwrite", "fsync")
@@ -105,7 +105,7 @@ def be(order: dict[str, Any], member: int, report: BinaryIO, held: int, released
     sys.argv = ["optrun", *order["argv"]]
     if "after_s" in order or order["crowd"] > 1:
         fast = SimpleNamespace(monotonic=lambda: 50 * time.monotonic(), sleep=time.sleep, time=time.time)
-        train.time = folder.time = lanes.time = fast  # type: ignore[attr-defined, assignment]
+        train.time = folder.time = pulse.time = lanes.time = fast  # type: ignore[attr-defined, assignment]
         vars(lanes)["SHARE"] = 0  # imported there by name
         return cli.command()
     now = [0.0]
@@ -115,7 +115,7 @@ def be(order: dict[str, Any], member: int, report: BinaryIO, held: int, released
         return now[0]
 
     folder.LEAST_S = LEAST_S
-    train.time = folder.time = SimpleNamespace(monotonic=monotonic, sleep=time.sleep, time=time.time)  # type: ignore[attr-defined, assignment]
+    train.time = folder.time = pulse.time = SimpleNamespace(monotonic=monotonic, sleep=time.sleep, time=time.time)  # type: ignore[attr-defined, assignment]
     write = os.write  # which does not count
     calls = Countdown(order["at"], order["how"])
     code = cli.command()
