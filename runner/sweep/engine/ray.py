@@ -1,0 +1,113 @@
+"""On a Ray cluster: each group is a task of Ray's, on the cluster that is there or on one of this machine alone.
+
+Ray ends the tasks of a process that dies. What they had not committed is trained again when the sweep is resumed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from runner.core import device
+from runner.core.errors import ConfigError
+from runner.sweep.engine.base import Workers
+from runner.sweep.engine.cluster import Cluster
+from runner.sweep.engine.errand import Errand, run
+
+
+@final
+@dataclass(frozen=True)
+class Ray(Cluster):
+    """Tasks of Ray's.
+
+    address  of the cluster, as in ray://HOST:10001; auto: the one that RAY_ADDRESS names or that runs on this machine,
+             else one that is started here and ends with this process
+    """
+
+    address: str = "auto"
+
+    def ready(self) -> None:
+        try:
+            package()
+        except ImportError:
+            allowed, do = "Ray, which finds machines for the groups", "pip install 'optrun[ray]'"
+            raise ConfigError("engine", "ray without ray", allowed=allowed, do=do) from None
+
+    def workers(self, jobs: int, wanted: Workers) -> int:
+        """On a cluster that is there already Ray decides how many run, by cpus; then this shapes the groups alone."""
+        return max(1, min(device.cores() // self.cpus if wanted == "auto" else wanted, jobs))
+
+    def words(self, workers: int) -> str:
+        return f" through Ray, in groups for {workers} workers,"
+
+    def sent(self, errands: Sequence[Errand], workers: int) -> Sequence[RayTicket]:
+        self.connect(workers)
+        # A task that was killed is not tried again behind our back: the sweep says what was lost.
+        task = package().remote(max_retries=0, num_cpus=self.cpus, num_gpus=self.gpus)(run)
+        return [RayTicket(task.remote(errand)) for errand in errands]
+
+    def connect(self, workers: int) -> None:
+        """Join the cluster, or start one that trains so many groups at a time.
+
+        Raises `ConfigError` where there is none at the address.
+        """
+        ray = package()
+        if ray.is_initialized():
+            return
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        try:
+            ray.init(address=self.address, **quiet)
+        except ConnectionError as error:
+            if self.address != "auto":
+                do = "start one there (ray start --head), or leave out engine.address"
+                raise ConfigError("engine.address", self.address, allowed=f"a Ray cluster ({error})", do=do) from None
+            ray.init(num_cpus=workers * self.cpus, include_dashboard=False, **quiet)
+
+    def called_off(self, tickets: Sequence[Any]) -> None:
+        for ticket in tickets:
+            package().cancel(ticket.reference)  # a KeyboardInterrupt, by the handler that lets runs commit
+
+
+@dataclass(frozen=True)
+class RayTicket:
+    """A task of Ray's."""
+
+    reference: Any
+
+    @property
+    def name(self) -> str:
+        return f"Ray task {self.reference.task_id().hex()}"
+
+    def ended(self) -> str:
+        ray = package()
+        done, _ = ray.wait([self.reference], timeout=0)
+        if not done:
+            return ""
+        try:
+            ray.get(done[0])
+        except ray.exceptions.RayError as error:
+            return words(error)
+        return "ended"
+
+
+def words(error: Exception) -> str:
+    """How a task ended that did not return."""
+    ray = package()
+    match error:
+        case ray.exceptions.WorkerCrashedError() | ray.exceptions.NodeDiedError():
+            return "was killed"
+        case ray.exceptions.TaskCancelledError():
+            return "was cancelled"
+        case ray.exceptions.RayTaskError():
+            return f"failed: {str(error).strip().splitlines()[-1]}"
+        case _:
+            return f"ended by {type(error).__name__}"
+
+
+def package() -> Any:
+    """Ray, which tells its makers nothing of its use unless the user asks for that."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when it starts
+    return importlib.import_module("ray")
