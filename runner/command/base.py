@@ -95,6 +95,7 @@ def home(path: Path, arguments: list[str]) -> Path:
 
 def refuse_ways(arguments: list[str]) -> None:
     """Refuse for a single run what says where and how the runs of a sweep are trained."""
+    ways_in(arguments)  # a value that is wrong anywhere is said first
     for argument in filter(is_way, arguments):
         name, _, value = argument.partition("=")
         raise ConfigError(

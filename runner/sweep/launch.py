@@ -75,7 +75,7 @@ def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
     """Run a new sweep. Returns the exit code."""
     path = whole(path)
     refuse_taken(path)
-    way.engine.ready()
+    way.engine.ready(way.workers)
     grid = Grid.of(cells, way.plugins).usable()
     refuse_shared_folders(grid.jobs)
     with disk(path, "make the sweep folder"):
@@ -104,7 +104,7 @@ def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
             allowed="the folder of a sweep",
             do="name it with hydra.sweep.dir=outputs/..., or leave out --extend for a new sweep",
         )
-    way.engine.ready()
+    way.engine.ready(way.workers)
     with owned(path):
         there, about = read_jobs(path)
         cleared(path, there, about)
@@ -127,7 +127,7 @@ def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
 def resume(path: Path, way: Way) -> int:
     """Run what is not completed of a sweep; a run that was cut off goes on where its last commit left it."""
     path = whole(path)
-    way.engine.ready()
+    way.engine.ready(way.workers)
     with owned(path):
         jobs, about = read_jobs(path)
         cleared(path, jobs, about)

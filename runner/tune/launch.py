@@ -31,7 +31,7 @@ def start(asked: Asked, plan: Plan, path: Path, way: Way) -> int:
     """Run a new tune. Returns the exit code."""
     path = whole(path)
     refuse_taken(path)
-    way.engine.ready()
+    way.engine.ready(way.workers)
     search = searched(asked, plan, way.plugins)
     with disk(path, "make the sweep folder"):
         path.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def resume(path: Path, again: Callable[[dict[str, Any], str], Asked], budget: di
     budget: a new number of runs or of epochs, by name
     """
     path = whole(path)
-    way.engine.ready()
+    way.engine.ready(way.workers)
     with owned(path):
         plan, command, typed = read_plan(path)
         plan = replace(plan, **budget)

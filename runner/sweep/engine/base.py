@@ -55,8 +55,9 @@ class Engine(Choice, ABC):
 
     elsewhere: ClassVar[bool] = False
 
-    def ready(self) -> None:
-        """`ConfigError` where something is missing that it needs; asked before anything is written."""
+    def ready(self, wanted: Workers) -> None:
+        """`ConfigError` where something is missing that it needs, or it cannot have so many workers; asked before
+        anything is written."""
         return
 
     @abstractmethod

@@ -144,6 +144,8 @@ class Dispatch:
         """What has become of the errands since the last look."""
         for each in list(self.out):
             how = each.ticket.ended()  # before the last look at the report: it tells of all that came before
+            if how:
+                each.errand.report.parent.touch()  # which makes NFS look at that folder anew
             yield from each.news()
             if each.report.disk:
                 yield from self.stopped()

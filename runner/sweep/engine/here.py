@@ -18,10 +18,12 @@ from runner.sweep.group import Manner, Task, train_group
 class Here(Engine):
     """This process trains, and there is no other."""
 
-    def workers(self, jobs: int, wanted: Workers) -> int:
+    def ready(self, wanted: Workers) -> None:
         if wanted not in ("auto", 1):
             do = "leave out workers, or give engine=processes"
             raise ConfigError("workers", wanted, allowed="1 with engine=here, which is this process", do=do)
+
+    def workers(self, jobs: int, wanted: Workers) -> int:
         return 1
 
     def trained(self, path: Path, groups: Sequence[Sequence[Task]], manner: Manner, workers: int) -> Events:

@@ -29,7 +29,7 @@ class Ray(Cluster):
 
     address: str = "auto"
 
-    def ready(self) -> None:
+    def ready(self, wanted: Workers) -> None:
         try:
             package()
         except ImportError:

@@ -43,7 +43,7 @@ class Slurm(Cluster):
     memory: Count | None = None
     sbatch: dict[str, str | int] = field(default_factory=dict)
 
-    def ready(self) -> None:
+    def ready(self, wanted: Workers) -> None:
         try:
             submitit()
         except ImportError:
@@ -56,7 +56,7 @@ class Slurm(Cluster):
         return max(1, min(AT_ONCE if wanted == "auto" else wanted, jobs))
 
     def words(self, workers: int) -> str:
-        return f" through Slurm, at most {workers} jobs at a time,"
+        return f" through Slurm, at most {workers} job{'s' if workers > 1 else ''} at a time,"
 
     def sent(self, errands: Sequence[Errand], workers: int) -> Sequence[SlurmTicket]:
         executor = submitit().AutoExecutor(errands[0].sweep / CORNER / "slurm", cluster=SUBMITIT)
@@ -92,13 +92,12 @@ class Watch:
     def __init__(self) -> None:
         self.asked = -ASKED_S
 
-    def mode(self) -> str:
-        """submitit's word for asking now, or for what the last answer was."""
+    def due(self) -> bool:
+        """Whether to ask now; by itself submitit soon waits for minutes between two questions."""
         now = time.monotonic()
-        if now - self.asked < ASKED_S:
-            return "cache"
-        self.asked = now
-        return "force"
+        due = now - self.asked >= ASKED_S
+        self.asked = now if due else self.asked
+        return due
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,7 @@ class SlurmTicket:
         return f"Slurm job {self.job.job_id} (log: {self.job.paths.stderr})"
 
     def ended(self) -> str:
-        state = self.job.watcher.get_state(self.job.job_id, mode=self.watch.mode())
-        return f"ended as {state}" if self.job.watcher.is_done(self.job.job_id, mode="cache") else ""
+        return f"ended as {self.job.state}" if self.job.done(force_check=self.watch.due()) else ""
 
 
 def submitit() -> Any:
