@@ -28,8 +28,7 @@ EXIT_CODES = (
     "8 an expectation missed, 130 interrupted, 143 terminated."
 )
 FURTHER = (
-    ("optrun -m lr=0.1,1 workers=2", "processes; lanes=off: one by one in each"),
-    ("optrun -m lr=0.1,1 engine=slurm", "on a cluster; also ray; here, processes"),
+    ("optrun -m lr=0.1,1 engine=slurm", "or ray, processes; workers=N; lanes=off"),
     ("optrun -m --extend lr=0.1,0.03,1", "hydra.sweep.dir=SWEEP: runs what it lacks"),
     ("optrun list [ROOM] [CHOICE]", "formula, arguments, source of a choice"),
     ("optrun schedule schedule=cosine", "draws a schedule; steps= in an epoch"),

@@ -7,6 +7,8 @@ packages and takes minutes.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +25,10 @@ from tests.cluster.node import cluster, installed
 # 8 runs in 4 groups of two, two groups at a time; a group takes a second on a quiet machine.
 GRID = ("-m", "optimizer=sgd,adam", "seed=range(4)", "epochs=300", "stop=epochs", "architecture.hidden=[16]")
 SHARED = (*GRID, "lanes=2", "hydra.sweep.dir=sweep")
+README = (Path(__file__).parents[2] / "README.md").read_text()
+COMMANDS = [
+    line for block in re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.M) for line in block.splitlines()
+]
 HANGS_S = 900.0  # for one sweep, which takes seconds on a quiet machine
 
 
@@ -140,3 +146,12 @@ def test_a_signal_calls_off_what_was_submitted_and_all_of_it_commits(engine: Eng
     assert begun
     assert not any(in_use(folder) for folder in begun)
     assert all(any(folder.glob("checkpoint/*.ckpt")) for folder in begun)
+
+
+def test_the_commands_of_the_readme_run(slurm: Engine, tmp_path: Path) -> None:
+    assert len(COMMANDS) == 4
+    for command in COMMANDS:
+        done = finished(started(*shlex.split(command)[1:], cwd=tmp_path, env=slurm.env), HANGS_S)
+        assert (done.code, done.err) == (0, ""), command
+    assert "8 of them have ended before\n" in finished(started("resume", "sweep", cwd=tmp_path), HANGS_S).out
+    assert metrics(tmp_path / "sweep") == metrics(tmp_path / "here") == metrics(tmp_path / "by_ray")
