@@ -22,7 +22,7 @@ from runner.screen.base import Silent
 from runner.selftest.program import ran
 from runner.store.folder import RunFolder, read_status
 from runner.sweep.base import Job, write_jobs
-from runner.sweep.engine import cluster, errand, follow, slurm
+from runner.sweep.engine import cluster, errand, follow, ray, slurm
 from runner.sweep.engine.base import Engine, Lost
 from runner.sweep.engine.cluster import Cluster
 from runner.sweep.engine.errand import CORNER, Errand, Report
@@ -171,6 +171,21 @@ def test_slurm_is_refused_where_it_keeps_no_accounts(tmp_path: Path, monkeypatch
         "  allowed: with accounting; sacct says: Slurm accounting storage is disabled\n"
         "  do this: have slurmdbd set up (AccountingStorageType), or choose another engine"
     )
+
+
+@pytest.mark.parametrize(("address", "why"), [("127.0.0.1:1", "[Errno 111] Connection refused"), ("there", "invalid")])
+def test_an_address_at_which_no_ray_answers_is_refused(address: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Package:
+        def is_initialized(self) -> bool:
+            return False
+
+    monkeypatch.setattr(ray, "package", Package)
+    with pytest.raises(ConfigError) as refused:
+        chosen("ray", {"address": address}).ready("auto")
+    said, allowed, do = str(refused.value).splitlines()
+    assert said == f"engine.address={address} is refused"
+    assert allowed.startswith(f"  allowed: HOST:PORT of a Ray cluster, or ray://HOST:PORT ({why}")
+    assert do == "  do this: start a cluster there (ray start --head), or leave out engine.address"
 
 
 def test_what_is_asked_of_slurm_is_in_the_words_of_submitit() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -16,6 +17,9 @@ from runner.core.errors import ConfigError
 from runner.sweep.engine.base import Workers
 from runner.sweep.engine.cluster import Cluster
 from runner.sweep.engine.errand import Errand, run
+
+ANSWER_S = 10.0  # for a machine to answer, before it counts as none
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
 @final
@@ -35,6 +39,8 @@ class Ray(Cluster):
         except ImportError:
             allowed, do = "Ray, which finds machines for the groups", "pip install 'optrun[ray]'"
             raise ConfigError("engine", "ray without ray", allowed=allowed, do=do) from None
+        if self.address != "auto" and not package().is_initialized():
+            self.join()
 
     def workers(self, jobs: int, wanted: Workers) -> int:
         """On a cluster that is there already Ray decides how many run, by cpus; then this shapes the groups alone."""
@@ -44,27 +50,30 @@ class Ray(Cluster):
         return f" through Ray, in groups for {workers} workers,"
 
     def sent(self, errands: Sequence[Errand], workers: int) -> Sequence[RayTicket]:
-        self.connect(workers)
+        self.join_or_start(workers)
         # A task that was killed is not tried again behind our back: the sweep says what was lost.
         task = package().remote(max_retries=0, num_cpus=self.cpus, num_gpus=self.gpus)(run)
         return [RayTicket(task.remote(errand)) for errand in errands]
 
-    def connect(self, workers: int) -> None:
-        """Join the cluster, or start one that trains so many groups at a time.
-
-        Raises `ConfigError` where there is none at the address.
-        """
-        ray = package()
-        if ray.is_initialized():
-            return
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    def join(self) -> None:
+        """Join the cluster at the address; `ConfigError` where nobody answers. Ray itself would ask for minutes."""
+        host, _, port = self.address.removeprefix("ray://").rpartition(":")
         try:
-            ray.init(address=self.address, **quiet)
-        except ConnectionError as error:
-            if self.address != "auto":
-                do = "start one there (ray start --head), or leave out engine.address"
-                raise ConfigError("engine.address", self.address, allowed=f"a Ray cluster ({error})", do=do) from None
-            ray.init(num_cpus=workers * self.cpus, include_dashboard=False, **quiet)
+            socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+        except (OSError, ValueError) as error:
+            do = "start a cluster there (ray start --head), or leave out engine.address"
+            allowed = f"HOST:PORT of a Ray cluster, or ray://HOST:PORT ({error})"
+            raise ConfigError("engine.address", self.address, allowed=allowed, do=do) from None
+        package().init(address=self.address, **QUIET)
+
+    def join_or_start(self, workers: int) -> None:
+        """Join the cluster that is there, or start one that trains so many groups at a time."""
+        if package().is_initialized():
+            return
+        try:
+            package().init(address="auto", **QUIET)
+        except ConnectionError:
+            package().init(num_cpus=workers * self.cpus, include_dashboard=False, **QUIET)
 
     def called_off(self, tickets: Sequence[Any]) -> None:
         for ticket in tickets:
