@@ -27,11 +27,11 @@ QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 class Ray(Cluster):
     """Tasks of Ray's.
 
-    address  of the cluster, as in ray://HOST:10001; auto: the one that RAY_ADDRESS names or that runs on this machine,
-             else one that is started here and ends with this process
+    address  of the cluster, as in HOST:6379 or ray://HOST:10001; null: the one that RAY_ADDRESS names, else one that is
+             started here and ends with this process
     """
 
-    address: str = "auto"
+    address: str | None = None
 
     def ready(self, wanted: Workers) -> None:
         try:
@@ -39,8 +39,13 @@ class Ray(Cluster):
         except ImportError:
             allowed, do = "Ray, which finds machines for the groups", "pip install 'optrun[ray]'"
             raise ConfigError("engine", "ray without ray", allowed=allowed, do=do) from None
-        if self.address != "auto" and not package().is_initialized():
-            self.join()
+        if self.named:
+            refuse_silence(self.named)
+
+    @property
+    def named(self) -> str:
+        """The address of the cluster to join; nothing where one is to be started."""
+        return self.address or os.environ.get("RAY_ADDRESS", "")
 
     def workers(self, jobs: int, wanted: Workers) -> int:
         """On a cluster that is there already Ray decides how many run, by cpus; then this shapes the groups alone."""
@@ -55,25 +60,17 @@ class Ray(Cluster):
         task = package().remote(max_retries=0, num_cpus=self.cpus, num_gpus=self.gpus)(run)
         return [RayTicket(task.remote(errand)) for errand in errands]
 
-    def join(self) -> None:
-        """Join the cluster at the address; `ConfigError` where nobody answers. Ray itself would ask for minutes."""
-        host, _, port = self.address.removeprefix("ray://").rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
-        except (OSError, ValueError) as error:
-            do = "start a cluster there (ray start --head), or leave out engine.address"
-            allowed = f"HOST:PORT of a Ray cluster, or ray://HOST:PORT ({error})"
-            raise ConfigError("engine.address", self.address, allowed=allowed, do=do) from None
-        package().init(address=self.address, **QUIET)
-
     def join_or_start(self, workers: int) -> None:
-        """Join the cluster that is there, or start one that trains so many groups at a time."""
+        """Join the cluster that was named, or start one that trains so many groups at a time.
+
+        Another that happens to run here is not joined: it may end with the process that started it.
+        """
         if package().is_initialized():
             return
-        try:
-            package().init(address="auto", **QUIET)
-        except ConnectionError:
-            package().init(num_cpus=workers * self.cpus, include_dashboard=False, **QUIET)
+        if self.named:
+            package().init(address=self.named, **QUIET)
+        else:
+            package().init(address="local", num_cpus=workers * self.cpus, include_dashboard=False, **QUIET)
 
     def called_off(self, tickets: Sequence[Any]) -> None:
         for ticket in tickets:
@@ -100,6 +97,17 @@ class RayTicket:
         except ray.exceptions.RayError as error:
             return words(error)
         return "ended"
+
+
+def refuse_silence(address: str) -> None:
+    """`ConfigError` where nobody answers at an address. Ray itself would ask for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+    except (OSError, ValueError) as error:
+        do = "start a cluster there (ray start --head), or leave out engine.address"
+        allowed = f"HOST:PORT of a Ray cluster, or ray://HOST:PORT ({error})"
+        raise ConfigError("engine.address", address, allowed=allowed, do=do) from None
 
 
 def words(error: Exception) -> str:
