@@ -127,6 +127,7 @@ class Node:
         self.started("slurmctld", "-D", "-c")
         self.started("slurmd", "-D", "-N", self.said["host"])
         self.until("slurmd", lambda: "idle" in self.answer("sinfo", "--noheader", "--format=%T"))
+        self.stack.callback(self.emptied)
         return self.environment
 
     def configured(self) -> None:
@@ -165,6 +166,11 @@ class Node:
                 [program, *arguments], env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
         self.stack.callback(ended, process)
+
+    def emptied(self) -> None:
+        """End the jobs that a failed test has left: they would outlive the daemons."""
+        self.answers("scancel", f"--partition={PARTITION}")
+        self.until("slurmctld", lambda: not self.answer("squeue", "--noheader"))
 
     def answer(self, *command: str) -> str:
         """What a program says; nothing where it fails."""
