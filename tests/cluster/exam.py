@@ -151,7 +151,7 @@ def test_a_signal_calls_off_what_was_submitted_and_all_of_it_commits(engine: Eng
 
 def test_runs_commit_before_the_time_of_their_slurm_job_is_up(slurm: Engine, tmp_path: Path) -> None:
     grid = ("-m", "seed=range(2)", "epochs=1000000", "stop=epochs", "lanes=2", "hydra.sweep.dir=sweep")
-    done = finished(started(*grid, "engine=slurm", "engine.time=4", cwd=tmp_path, env=slurm.env), HANGS_S)
+    done = finished(started(*grid, "engine=slurm", "engine.time=4", "workers=1", cwd=tmp_path, env=slurm.env), HANGS_S)
     assert done.code == 1, done.err
     assert "was stopped by signal 10, with jobs 0, 1 in its hands; optrun resume sweep completes them\n" in done.out
     assert verdicts(tmp_path / "sweep") == {"stopped by signal 10"}

@@ -59,6 +59,10 @@ class Cluster(Engine):
         """Runs on a GPU do not train side by side; this machine, which may have none, would not know."""
         return "off" if self.gpus and wanted == "auto" else wanted
 
+    def connect(self, workers: int) -> None:
+        """Reach the cluster. It comes before signals are heeded: a library may take their handlers for itself."""
+        return
+
     @abstractmethod
     def sent(self, errands: Sequence[Errand], workers: int) -> Sequence[Ticket]:
         """Hand errands to the cluster, so many of which run at a time."""
@@ -75,6 +79,7 @@ class Cluster(Engine):
             Errand(path, tuple(task.job.number for task in group), group[0].together, manner, cwd, os.urandom(6).hex())
             for group in groups
         ]
+        self.connect(workers)
         with Signals() as signals:
             tickets = self.sent(errands, workers)
             sent = [Sent(*each) for each in zip(errands, groups, tickets, strict=True)]

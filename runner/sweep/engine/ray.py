@@ -55,12 +55,11 @@ class Ray(Cluster):
         return f" through Ray, in groups for {workers} workers,"
 
     def sent(self, errands: Sequence[Errand], workers: int) -> Sequence[RayTicket]:
-        self.join_or_start(workers)
         # A task that was killed is not tried again behind our back: the sweep says what was lost.
         task = package().remote(max_retries=0, num_cpus=self.cpus, num_gpus=self.gpus)(run)
         return [RayTicket(task.remote(errand)) for errand in errands]
 
-    def join_or_start(self, workers: int) -> None:
+    def connect(self, workers: int) -> None:
         """Join the cluster that was named, or start one that trains so many groups at a time.
 
         Another that happens to run here is not joined: it may end with the process that started it.
@@ -68,7 +67,10 @@ class Ray(Cluster):
         if package().is_initialized():
             return
         if self.named:
-            package().init(address=self.named, **QUIET)
+            try:
+                package().init(address=self.named, **QUIET)
+            except ConnectionError as error:
+                raise nobody(self.named, error) from None
         else:
             package().init(address="local", num_cpus=workers * self.cpus, include_dashboard=False, **QUIET)
 
@@ -105,9 +107,14 @@ def refuse_silence(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
     except (OSError, ValueError) as error:
-        do = "start a cluster there (ray start --head), or leave out engine.address"
-        allowed = f"HOST:PORT of a Ray cluster, or ray://HOST:PORT ({error})"
-        raise ConfigError("engine.address", address, allowed=allowed, do=do) from None
+        raise nobody(address, error) from None
+
+
+def nobody(address: str, error: Exception) -> ConfigError:
+    """The refusal of an address at which there is no Ray."""
+    do = "start a cluster there (ray start --head), or leave out engine.address"
+    allowed = f"HOST:PORT of a Ray cluster, or ray://HOST:PORT ({error})"
+    return ConfigError("engine.address", address, allowed=allowed, do=do)
 
 
 def words(error: Exception) -> str:
