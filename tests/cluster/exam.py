@@ -11,7 +11,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ import pytest
 from runner.selftest.program import Done, finished, rows, started, until
 from runner.store.folder import is_run, read_status
 from runner.store.lock import in_use
-from tests.cluster.node import cluster, free_ports, installed
+from tests.cluster.node import cluster, installed
 
 # 8 runs in 4 groups of two, two groups at a time; a group takes a second on a quiet machine.
 GRID = ("-m", "optimizer=sgd,adam", "seed=range(4)", "epochs=300", "stop=epochs", "architecture.hidden=[16]")
@@ -155,27 +154,6 @@ def test_runs_commit_before_the_time_of_their_slurm_job_is_up(slurm: Engine, tmp
     assert done.code == 1, done.err
     assert "was stopped by signal 10, with jobs 0, 1 in its hands; optrun resume sweep completes them\n" in done.out
     assert verdicts(tmp_path / "sweep") == {"stopped by signal 10"}
-
-
-@pytest.fixture
-def head(tmp_path: Path) -> Iterator[str]:
-    """A Ray cluster that somebody else has started; its address."""
-    (port,) = free_ports(1)
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"]
-    own = [f"--port={port}", "--include-dashboard=false", "--disable-usage-stats"]
-    process = subprocess.Popen([*command, *own], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield f"127.0.0.1:{port}"
-    process.terminate()
-    process.wait()
-
-
-def test_a_ray_that_is_there_already_is_joined_and_left(head: str, whole: dict[str, bytes], tmp_path: Path) -> None:
-    words = ("engine=ray", f"engine.address={head}", "workers=2")
-    done = Done(2, "", "engine.address=")
-    while "engine.address=" in done.err:  # it takes some seconds to come up, and says nothing when it is
-        done = finished(started(*SHARED, *words, cwd=tmp_path), HANGS_S)
-    assert (done.code, done.err) == (0, "")
-    assert metrics(tmp_path / "sweep") == whole
 
 
 def test_the_commands_of_the_readme_run(slurm: Engine, tmp_path: Path) -> None:
