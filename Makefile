@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := .constraints.txt
 CURVLINOPS := curvlinops-for-pytorch einconv einops linear_operator jaxtyping wadler_lindig
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures lr-range-truth tune-truth clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures lr-range-truth tune-truth test-cluster clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test-faults: .venv/dev  ## every promise under fault, in full (hours); writes it
 	@rm -rf $(COUNTED) && mkdir -p $(COUNTED)
 	@OPTRUN_FAULTS=full OPTRUN_COUNTED=$(CURDIR)/$(COUNTED) $(BIN)/python -m pytest -q -n auto tests/faults
 	@$(BIN)/optrun selftest --full --readme README.md --counted $(COUNTED)
+
+test-cluster: .venv/cluster  ## sweeps on a real Slurm and a real Ray, which it installs, starts and ends (minutes)
+	@$(BIN)/python -m pytest -v tests/cluster/exam.py $(ARGS)
 
 check: lint types test  ## what CI runs: lint, types, tests
 
@@ -78,4 +81,8 @@ clean:  ## remove .venv, caches and builds; runs in outputs/ stay
 .venv/dev: .venv/run
 	@$(PIP) install -e '.[dev]'
 	@$(PIP) install --no-deps $(CURVLINOPS)
+	@touch $@
+
+.venv/cluster: .venv/dev
+	@$(PIP) install -e '.[slurm,ray]'
 	@touch $@

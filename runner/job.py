@@ -28,6 +28,7 @@ from runner.core.errors import (
     Diverged,
     ExpectationMissed,
     Interrupted,
+    LockedError,
     OptrunError,
     OutOfMemory,
 )
@@ -151,12 +152,17 @@ def taken_up(
     examples_of: Callable[[Run], Examples] = read,
     processes: Processes | None = None,
 ) -> Opened:
-    """A run that was interrupted, where its last commit left it."""
+    """A run that was interrupted, where its last commit left it.
+
+    Raises `LockedError` for one that another process has ended by the time that this one holds its lock.
+    """
     kept = read_manifest(path)
     refuse_other_form(path / "manifest.json", kept, NEEDED)
     refuse_other_number(path, kept.get("processes", 1), processes.size if processes else 1)
     folder = RunFolder.open(path)
     try:
+        if (found := read_status(path))["status"] in ENDED:
+            raise LockedError(f"{path} has {found['status']} in another process meanwhile: {found['verdict']}")
         for notice in folder.notices:
             screen.notice(f"{notice}; the commit before it is used")
         run = build.from_yaml(read_config(path), plugins)

@@ -15,8 +15,10 @@ from runner.core.launched import place
 
 if TYPE_CHECKING:
     from runner.screen.base import Screen
+    from runner.sweep.engine.base import Engine
 
 WAYS = ("workers", "lanes")  # how the runs of a sweep share the machine
+ENGINE = ("engine=", "engine.")  # and which machine that is: engine=slurm engine.partition=short
 BUDGET = ("runs", "total_epochs")  # of a tune
 
 
@@ -38,8 +40,34 @@ def number_in(text: str) -> int | float | str:
 
 
 def ways_in(arguments: list[str]) -> dict[str, Any]:
-    """What `workers=N` and `lanes=N` say."""
-    return {name: way(name, value) for name, value in given_for(WAYS, arguments).items()}
+    """What `workers=N`, `lanes=N` and `engine=NAME` say."""
+    ways = {name: way(name, value) for name, value in given_for(WAYS, arguments).items()}
+    return ways | ({"engine": engine_in(arguments)} if any(a.startswith(ENGINE) for a in arguments) else {})
+
+
+def is_way(argument: str) -> bool:
+    """Whether an argument says where or how the runs of a sweep are trained.
+
+    >>> [is_way(each) for each in ("workers=2", "engine=slurm", "engine.time=5", "epochs=5")]
+    [True, True, True, False]
+    """
+    return argument.startswith((*(f"{name}=" for name in WAYS), *ENGINE))
+
+
+def engine_in(arguments: list[str]) -> Engine:
+    """What `engine=NAME` and `engine.KEY=VALUE` say; checked."""
+    from runner.sweep.engine.menu import chosen
+
+    said = dict(argument.split("=", 1) for argument in arguments if argument.startswith(ENGINE))
+    name = said.pop("engine", "auto")
+    given: dict[str, Any] = {}
+    for key, text in said.items():
+        room, _, option = key.removeprefix("engine.").partition(".")
+        if option:
+            given[room] = {**given.get(room, {}), option: number_in(text)}
+        else:
+            given[room] = number_in(text)
+    return chosen(name, given)
 
 
 def way(name: str, given: int | str) -> Any:
@@ -78,8 +106,10 @@ def home(path: Path, arguments: list[str]) -> Path:
 
 
 def refuse_ways(arguments: list[str]) -> None:
-    """Refuse for a single run what says how the runs of a sweep share the machine."""
-    for name, value in ways_in(arguments).items():
+    """Refuse for a single run what says where and how the runs of a sweep are trained."""
+    ways_in(arguments)  # a value that is wrong anywhere is said first
+    for argument in filter(is_way, arguments):
+        name, _, value = argument.partition("=")
         raise ConfigError(
             name, value, allowed="for a sweep, with -m", do="leave it out; threads=N is for the threads of a run"
         )

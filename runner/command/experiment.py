@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.command.base import WAYS, screen, ways_in, without
+from runner.command.base import is_way, screen, ways_in
 from runner.composing import by_hydra, searched_too, split_flags, stamp
 from runner.core.errors import ConfigError, did_you_mean
 from runner.grammar import plain, plugin_names, spelled
@@ -26,7 +26,7 @@ def named(arguments: Sequence[str]) -> str:
 def asked(arguments: list[str]) -> int:
     """Run all arms of it, with what else the command says on top of each."""
     refuse_many(arguments)
-    own = [a for a in without(WAYS, arguments) if not a.lstrip("+").startswith("experiment=")]
+    own = [a for a in arguments if not is_way(a) and not a.lstrip("+").startswith("experiment=")]
     name, plugins = named(arguments), plugin_names(arguments)
     directory, root, overrides = split_flags([f"+experiment={name}", *own])
     if directory is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from runner.command import tune
 from runner.command.base import (
     BUDGET,
-    WAYS,
     given_for,
     is_tune,
+    is_way,
     one_folder,
     refuse_several,
     refuse_ways,
@@ -21,7 +21,9 @@ from runner.grammar import plugin_names
 
 def asked(arguments: list[str]) -> int:
     """What is not completed runs; a tune may be given a new budget."""
-    path, others = one_folder("resume", arguments, ("plugins", *WAYS), of_a_tune=BUDGET)
+    ways = [argument for argument in arguments if is_way(argument)]
+    rest = [argument for argument in arguments if not is_way(argument)]
+    path, others = one_folder("resume", rest, ("plugins",), of_a_tune=BUDGET)
     from runner import job
     from runner.lecture import launch as lecture
     from runner.lecture.launch import is_lecture
@@ -32,12 +34,12 @@ def asked(arguments: list[str]) -> int:
     if is_tune(path) or is_sweep(path):
         refuse_several("resume of a sweep")
     if is_tune(path):
-        return tune.resumed(path, given_for(BUDGET, others), others)
+        return tune.resumed(path, given_for(BUDGET, others), [*others, *ways])
     if is_lecture(path):
-        return lecture.resume(path, launch.Way(plugin_names(others), screen(), **ways_in(others)))
+        return lecture.resume(path, launch.Way(plugin_names(others), screen(), **ways_in(ways)))
     if is_sweep(path):
-        return launch.resume(path, launch.Way(plugin_names(others), screen(), **ways_in(others)))
-    refuse_ways(others)
+        return launch.resume(path, launch.Way(plugin_names(others), screen(), **ways_in(ways)))
+    refuse_ways(ways)
     if place().shared:
         from runner import parallel
 

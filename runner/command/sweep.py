@@ -8,13 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.command.base import WAYS, screen, way
+from runner.command.base import ENGINE, WAYS, engine_in, screen, way
 from runner.composing import by_hydra, searched_too, split_flags
+from runner.core.errors import ConfigError
 from runner.grammar import lenient, plain, plugin_names, spelled
 
 if TYPE_CHECKING:
     from hydra_plugins.optrun.compose import Composer
     from omegaconf import DictConfig
+
+    from runner.sweep.engine.base import Engine
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Told:
     command: str = ""
     plugins: tuple[str, ...] = ()
     extending: bool = False
+    engine: Engine | None = None
     exit_code: int = 0
 
 
@@ -36,8 +40,11 @@ def asked(arguments: list[str]) -> int:
 
     _told.command, _told.plugins = spelled(arguments), plugin_names(arguments)
     _told.extending = "--extend" in arguments
+    _told.engine = engine_in(arguments)
+    refuse_other_launcher(arguments)
     ways = tuple(f"{name}=" for name in WAYS)
-    given = [f"hydra.launcher.{a}" if a.startswith(ways) else a for a in arguments if a != "--extend"]
+    ours = [a for a in arguments if a != "--extend" and not a.startswith(ENGINE)]
+    given = [f"hydra.launcher.{a}" if a.startswith(ways) else a for a in ours]
     directory, name, overrides = split_flags(given)
     with by_hydra(overrides, _told.plugins):
         hydra = GlobalHydra.instance().hydra
@@ -59,7 +66,17 @@ def launched(path: Path, composer: Composer, jobs: Sequence[Sequence[str]], **wa
     ]
     go = launch.extend if _told.extending else launch.start
     checked = {name: way(name, value) for name, value in ways.items()}
-    _told.exit_code = go(cells, path, _told.command, launch.Way(_told.plugins, screen(), **checked))
+    assert _told.engine is not None
+    how = launch.Way(_told.plugins, screen(), **checked, engine=_told.engine)
+    _told.exit_code = go(cells, path, _told.command, how)
+
+
+def refuse_other_launcher(arguments: list[str]) -> None:
+    """Refuse an engine beside a launcher that is not of the house: it starts the runs one by one, in its own way."""
+    engines = [argument for argument in arguments if argument.startswith(ENGINE)]
+    if engines and any(argument.startswith("hydra/launcher=") for argument in arguments):
+        key, _, value = engines[0].partition("=")
+        raise ConfigError(key, value, allowed="without hydra/launcher=", do="give one of the two")
 
 
 def one_job(arguments: list[str]) -> Callable[[DictConfig], None]:

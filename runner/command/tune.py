@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import menu
-from runner.command.base import BUDGET, WAYS, given_for, screen, ways_in, width, without
+from runner.command.base import BUDGET, given_for, is_way, screen, ways_in, width, without
 from runner.command.flags import HYDRAS
 from runner.composing import by_hydra, existing_folder, prepared, searched_too, split_flags
 from runner.core.errors import ConfigError
@@ -28,7 +28,7 @@ def asked(arguments: list[str]) -> int:
     if flags or "--extend" in arguments:
         do = "leave it out; optrun resume FOLDER runs=N extends a tune"
         raise ConfigError("", f"optrun tune {(*flags, '--extend')[0]}", allowed="key=value", do=do)
-    rest = without((*PLAN, *WAYS), arguments)
+    rest = [argument for argument in without(PLAN, arguments) if not is_way(argument)]
     prepared(rest)
     directory, name, overrides = split_flags(rest)
     from runner.tune import base

@@ -63,6 +63,10 @@ class ConfigError(OptrunError):
         return error
 
 
+class TakenError(ConfigError):
+    """A new run was to be made where there is one already."""
+
+
 class DataError(ConfigError):
     """A file of the user's that does not hold what it should; names the file and the place in it."""
 

@@ -24,7 +24,6 @@ from runner.lecture.measure import Outcome, estimated, measured
 from runner.screen.base import Screen, shortest
 from runner.store.base import disk, read_json, write_json
 from runner.store.folder import is_run, read_rows, read_status, sealed, unsealed, whole
-from runner.sweep import engine
 from runner.sweep.base import Job, read_jobs, write_jobs
 from runner.sweep.grid import Cell, Grid, refuse_shared_folders
 from runner.sweep.launch import Sweep, Way, cleared, owned, refuse_taken
@@ -81,6 +80,7 @@ def start(asked: Asked, path: Path, way: Way) -> int:
     """Run the experiment in a new folder. Returns the exit code."""
     path = whole(path)
     refuse_taken(path)
+    way.engine.ready(way.workers)
     made = claim(asked.node)
     todo = places(made)
     grid = Grid.of([asked.cell(overrides(made, place)) for place in todo], way.plugins)
@@ -96,7 +96,7 @@ def start(asked: Asked, path: Path, way: Way) -> int:
             "command": asked.command,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "metrics": grid.metrics,
-            "threads": "auto" if engine.workers_for(len(grid.jobs), way.workers) == 1 else 1,
+            "threads": way.threads(len(grid.jobs)),
             "lanes": way.lanes,
         }
         write_jobs(path, grid.jobs, about)
@@ -108,9 +108,10 @@ def start(asked: Asked, path: Path, way: Way) -> int:
 def resume(path: Path, way: Way) -> int:
     """Complete an experiment that was cut off."""
     path = whole(path)
+    way.engine.ready(way.workers)
     with owned(path):
         jobs, about = read_jobs(path)
-        cleared(path, jobs)
+        cleared(path, jobs, about)
         return run(path, jobs, about, way, Grid())
 
 
@@ -118,13 +119,13 @@ def run(path: Path, jobs: list[Job], about: dict[str, Any], way: Way, grid: Grid
     """Train what has not ended, then judge."""
     name, made, todo = read(path)
     sweep = Sweep(path, jobs, about, way, grid.runs, grid.refused)
-    tasks, refused = sweep.tasks(jobs)
+    work = sweep.work(jobs)
     seeds = f", {made.seeds} seeds" if made.seeds > 1 else ""
     way.screen.say(f"{name}: {len(todo)} runs{seeds} in {shortest(path)}")
     way.screen.say(f"claim ({made.place}): {made.claim}")
     if made.right:
         way.screen.say(f"more exactly: {made.right}")
-    sweep.trained(tasks, refused, engine.workers_for(len(tasks), way.workers) if tasks else 1)
+    sweep.trained(work, sweep.workers(work))
     failed = [row for row in sweep.rows if row.status not in ("completed", "diverged")]
     if failed:
         do = f"optrun resume {shortest(path)} completes them"

@@ -28,7 +28,7 @@ EXIT_CODES = (
     "8 an expectation missed, 9 a process of the run was lost, 130 interrupted, 143 terminated."
 )
 FURTHER = (
-    ("optrun -m lr=0.1,1 workers=2", "processes; lanes=off: one by one in each"),
+    ("optrun -m lr=0.1,1 engine=slurm", "or ray, processes; workers=N; lanes=off"),
     ("optrun -m --extend lr=0.1,0.03,1", "hydra.sweep.dir=SWEEP: runs what it lacks"),
     ("optrun list [ROOM] [CHOICE]", "formula, arguments, source of a choice"),
     ("optrun schedule schedule=cosine", "draws a schedule; steps= in an epoch"),
@@ -86,6 +86,7 @@ TUNE_KEYS = (
     ("goal=val_loss", "a validation number, of the best epoch: val_accuracy"),
     ("batch=auto", "trials proposed at once, and trained side by side"),
     ("workers=auto", "processes that train; one process proposes and owns the folder"),
+    ("engine=auto", "where trials train: here, processes, slurm, ray"),
     ("seed=0", "of the search and of every run: the same command tries the same settings"),
 )
 TUNE_LEAVES = (

@@ -111,9 +111,9 @@ def killed_after(seconds: float, process: subprocess.Popen[str]) -> Done:
     return finished(process)
 
 
-def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def until(condition: Callable[[], bool], process: subprocess.Popen[str], patience_s: float = DEADLINE_S) -> None:
     """Wait until something is true; `NotHeld` where the process ends before, or time runs out."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         if process.poll() is not None:
             raise NotHeld(f"the process ended before\n{finished(process)}")

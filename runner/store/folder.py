@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from runner.core.errors import ConfigError, CorruptError, DiskError, LockedError
+from runner.core.errors import ConfigError, CorruptError, DiskError, LockedError, TakenError
 from runner.core.signals import Signals
 from runner.store import checkpoint
 from runner.store.base import (
@@ -366,7 +366,7 @@ def refuse_taken(path: Path) -> None:
     if run and in_use(path):
         raise LockedError(in_use_by(path))
     if run:
-        raise ConfigError(
+        raise TakenError(
             "hydra.run.dir",
             path,
             allowed="a new or an empty folder; this one holds a run",

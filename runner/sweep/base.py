@@ -39,7 +39,7 @@ SEAL = ".sweep.csv.json"
 JOB = {"job": int, "dir": str, "overrides": [str], "config": Maybe([Maybe(int)])}
 PLAN = {
     **{"title": str, "metrics": Each(str), "threads": Later((int, str)), "lanes": Later((int, str))},
-    **{"side_by_side": Later(Each(bool))},
+    **{"side_by_side": Later(Each(bool)), "elsewhere": Later(bool)},
     **{"axes": Each([str]), "values": Each(list), "jobs": [JOB]},
 }
 

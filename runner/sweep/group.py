@@ -1,7 +1,7 @@
 """The unit of work of a sweep: a group of runs that one process trains, side by side or one after the other.
 
-Whoever trains a group (this process, or a worker of `engine`) goes through `train_group`, and nothing else of a sweep
-knows how a run is trained.
+Whoever trains a group (this process, a worker, a machine of a cluster: see `engine`) goes through `train_group`, and
+nothing else of a sweep knows how a run is trained.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 
 from runner import job, lanes
-from runner.core.errors import ConfigError, DiskError, Interrupted, LockedError, OptrunError, OutOfMemory
+from runner.core.errors import ConfigError, DiskError, Interrupted, LockedError, OptrunError, OutOfMemory, TakenError
 from runner.core.signals import Signals
 from runner.job import Opened
 from runner.lanes import Lane
@@ -49,6 +49,11 @@ class Task:
     folder: Path
     command: str
     together: bool = False
+
+    @classmethod
+    def of(cls, sweep: Path, job: Job, run: Run, together: bool = False) -> Task:
+        """The run of a job of a sweep that lies in a folder."""
+        return cls(job, run, sweep / job.folder, f"optrun {' '.join(job.overrides)}", together)
 
 
 @dataclass(frozen=True)
@@ -299,7 +304,7 @@ def outcome(task: Task, error: Exception) -> Outcome:
     match error:
         case Interrupted() | DiskError():
             raise error
-        case LockedError():
+        case LockedError() | TakenError():
             return failed(task.job, "locked", error)
         case ConfigError():
             return failed(task.job, "refused", error)

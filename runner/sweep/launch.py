@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -20,9 +20,8 @@ from runner.core.errors import ConfigError, CorruptError, ExpectationMissed
 from runner.run import Run
 from runner.screen.base import Screen, shortest
 from runner.store.base import disk
-from runner.store.folder import ENDED, clear_abandoned, is_run, read_status, verified, whole
+from runner.store.folder import ABANDONED_S, ENDED, clear_abandoned, is_run, read_status, verified, whole
 from runner.store.lock import locked
-from runner.sweep import engine
 from runner.sweep.base import (
     Job,
     Row,
@@ -37,7 +36,9 @@ from runner.sweep.base import (
     write_jobs,
     write_table,
 )
-from runner.sweep.engine import Lost, Tick, Workers
+from runner.sweep.engine import follow
+from runner.sweep.engine.auto import Auto
+from runner.sweep.engine.base import Engine, Event, Lost, Tick, Workers
 from runner.sweep.extend import divided
 from runner.sweep.gate import judged
 from runner.sweep.grid import Cell, Choices, Grid, refuse_shared_folders
@@ -56,18 +57,25 @@ class Way:
     plugins  packages of the user's that the command line names
     workers  processes, or auto: one for each processor
     lanes    how many runs side by side at most, auto or off
+    engine   where: in this process, in workers, on a cluster
     """
 
     plugins: tuple[str, ...]
     screen: Screen
     workers: Workers = "auto"
     lanes: Lanes = "auto"
+    engine: Engine = field(default_factory=Auto)
+
+    def threads(self, jobs: int) -> int | str:
+        """What `threads=auto` is in a sweep of so many jobs."""
+        return self.engine.threads(self.engine.workers(jobs, self.workers))
 
 
 def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
     """Run a new sweep. Returns the exit code."""
     path = whole(path)
     refuse_taken(path)
+    way.engine.ready(way.workers)
     grid = Grid.of(cells, way.plugins).usable()
     refuse_shared_folders(grid.jobs)
     with disk(path, "make the sweep folder"):
@@ -79,7 +87,7 @@ def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
             "command": command,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "metrics": grid.metrics,
-            "threads": "auto" if engine.workers_for(len(grid.jobs), way.workers) == 1 else 1,
+            "threads": way.threads(len(grid.jobs)),
             "lanes": way.lanes,
         }
         write_jobs(path, grid.jobs, about)
@@ -96,9 +104,10 @@ def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
             allowed="the folder of a sweep",
             do="name it with hydra.sweep.dir=outputs/..., or leave out --extend for a new sweep",
         )
+    way.engine.ready(way.workers)
     with owned(path):
         there, about = read_jobs(path)
-        cleared(path, there)
+        cleared(path, there, about)
         grid = Grid.of(cells, way.plugins).usable()
         kept, new = divided(path, there, grid.jobs)
         first = 1 + max(job.number for job in there)
@@ -118,16 +127,30 @@ def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
 def resume(path: Path, way: Way) -> int:
     """Run what is not completed of a sweep; a run that was cut off goes on where its last commit left it."""
     path = whole(path)
+    way.engine.ready(way.workers)
     with owned(path):
         jobs, about = read_jobs(path)
-        cleared(path, jobs)
+        cleared(path, jobs, about)
         return Sweep(path, jobs, about, way).run()
 
 
-def cleared(path: Path, jobs: Iterable[Job]) -> None:
-    """Remove what processes that were killed left of run folders in the making; nobody else makes any in a sweep."""
+def cleared(path: Path, jobs: Iterable[Job], about: Mapping[str, Any]) -> None:
+    """Remove what processes that were killed left of run folders in the making.
+
+    Nobody else makes any in a sweep, unless machines of a cluster may still be at work for one that is gone.
+    """
+    after_s = ABANDONED_S if about.get("elsewhere") else -math.inf
     for parent in {(path / job.folder).parent for job in jobs}:
-        clear_abandoned(parent, -math.inf)
+        clear_abandoned(parent, after_s)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to do in a sweep: tasks for it, runs that somebody else trains at this moment, refused jobs."""
+
+    tasks: list[Task]
+    theirs: list[Task]
+    refused: list[Outcome]
 
 
 def redraw(path: Path, screen: Screen) -> int:
@@ -191,13 +214,13 @@ class Sweep:
     def run(self) -> int:
         """Every job that has not ended; then the table, the picture and the gate. Returns the exit code."""
         say = self.screen.say
-        tasks, refused = self.tasks(self.jobs)
-        workers = engine.workers_for(len(tasks), self.way.workers) if tasks else 1
-        shared = f" on {workers} workers" if workers > 1 else ""
-        say(f"{len(self.jobs)} runs{shared} in {shortest(self.path)}, over " + (", ".join(self.axes) or "nothing"))
+        work = self.work(self.jobs)
+        workers = self.workers(work)
+        where = self.way.engine.words(workers) if work.tasks else ""
+        say(f"{len(self.jobs)} runs{where} in {shortest(self.path)}, over " + (", ".join(self.axes) or "nothing"))
         if self.progress.known:
             say(f"{self.progress.known} of them have ended before")
-        self.trained(tasks, refused, workers)
+        self.trained(work, workers)
         order = self.told()
         self.pictured()
         if not self.manner.pictures:
@@ -205,14 +228,20 @@ class Sweep:
         say(f"files: {shortest(self.path)}")
         return self.exit_code()
 
-    def trained(self, tasks: list[Task], refused: list[Outcome], workers: int) -> None:
-        """Train the tasks and write sweep.csv, however it ends."""
+    def workers(self, work: Work) -> int:
+        """How many groups are trained at a time."""
+        return self.way.engine.workers(len(work.tasks), self.way.workers) if work.tasks else 1
+
+    def trained(self, work: Work, workers: int) -> None:
+        """Do the work and write sweep.csv, however it ends."""
+        way = self.way
         try:
-            for outcome in refused:
+            for outcome in work.refused:
                 self.noticed(outcome)
-            torch.set_num_threads(1)  # before anything is computed here: see `engine`
-            together = self.grouped(tasks, workers)
-            with self.screen.sweeping(), closing(engine.trained(together, self.manner, workers)) as events:
+            torch.set_num_threads(1)  # before anything is computed here: see `engine.processes`
+            together = self.grouped(work.tasks, workers)
+            events = follow.trained(way.engine, self.path, together, work.theirs, self.manner, workers, way.screen.say)
+            with self.screen.sweeping(), closing(events):
                 for event in events:
                     self.noticed(event)
         finally:
@@ -228,26 +257,29 @@ class Sweep:
             self.screen.say(f"the picture was not drawn ({type(error).__name__}: {error}); {again}")
 
     def grouped(self, tasks: list[Task], workers: int) -> list[list[Task]]:
-        """The tasks in groups; which programs train side by side is noted in the list of jobs.
+        """The tasks in groups. Which programs train side by side, and that machines elsewhere had any of them, is noted
+        in the list of jobs.
 
         A sweep that was cut off before that keeps to what its command said of lanes.
         """
         known = dict(self.about.get("side_by_side", {}))
         wanted = self.about.get("lanes", "auto") if self.way.lanes == "auto" else self.way.lanes
-        found = groups(tasks, workers, wanted, known, self.screen.say)
-        if known != self.about.get("side_by_side", {}):
-            self.about["side_by_side"] = known
+        found = groups(tasks, workers, self.way.engine.lanes(wanted), known, self.screen.say)
+        noted: dict[str, Any] = {"elsewhere": True} if self.way.engine.elsewhere else {}
+        noted |= {"side_by_side": known} if known else {}
+        if self.about | noted != self.about:
+            self.about |= noted
             write_jobs(self.path, self.jobs, self.about)
         return found
 
-    def tasks(self, jobs: Iterable[Job]) -> tuple[list[Task], list[Outcome]]:
-        """What there is to do, and what cannot begin; the jobs that have ended already become their rows."""
-        tasks, refused, choices = [], [], Choices()
+    def work(self, jobs: Iterable[Job]) -> Work:
+        """What there is to do; the jobs that have ended already become their rows."""
+        work, choices = Work([], [], []), Choices()
         for each in jobs:
             try:
                 row = self.known(each)
             except CorruptError as damage:  # of this run alone
-                refused.append(failed(each, "failed", damage))
+                work.refused.append(failed(each, "failed", damage))
                 continue
             if row is not None and row.status in ENDED:
                 self.rows.append(row)
@@ -257,12 +289,13 @@ class Sweep:
                 if error := self.refused.get(each.number):
                     raise error
                 run = self.runs.get(each.number) or choices.run(build.SINCE | each.config, self.way.plugins)
-                tasks.append(Task(each, run, self.path / each.folder, f"optrun {' '.join(each.overrides)}"))
+                running = row is not None and row.status == "running"
+                (work.theirs if running else work.tasks).append(Task.of(self.path, each, run))
             except ConfigError as error:
-                refused.append(failed(each, "refused", error))
-        return tasks, refused
+                work.refused.append(failed(each, "refused", error))
+        return work
 
-    def noticed(self, event: engine.Event) -> None:
+    def noticed(self, event: Event) -> None:
         """What the engine reports becomes rows, lines and codes."""
         match event:
             case Tick():
@@ -277,7 +310,7 @@ class Sweep:
             case Lost():
                 listed = ", ".join(map(str, event.numbers))
                 do = f"optrun resume {shortest(self.path)} completes them"
-                self.screen.notice(f"a worker process {event.how}, with jobs {listed} in its hands; {do}")
+                self.screen.notice(f"{event.who} {event.how}, with jobs {listed} in its hands; {do}")
                 for number in event.numbers:
                     self.lost(number, event.how)
 

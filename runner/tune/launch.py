@@ -15,7 +15,6 @@ from runner.run import Run
 from runner.screen.base import Screen, percent, shortest
 from runner.store.base import disk
 from runner.store.folder import is_run, read_rows, whole
-from runner.sweep import engine
 from runner.sweep.base import Job, Row, completed, read_jobs, row_from, rows_of, write_jobs, write_table
 from runner.sweep.grid import Grid, refuse_shared_folders
 from runner.sweep.launch import Sweep, Way, cleared, owned, refuse_taken
@@ -32,6 +31,7 @@ def start(asked: Asked, plan: Plan, path: Path, way: Way) -> int:
     """Run a new tune. Returns the exit code."""
     path = whole(path)
     refuse_taken(path)
+    way.engine.ready(way.workers)
     search = searched(asked, plan, way.plugins)
     with disk(path, "make the sweep folder"):
         path.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def start(asked: Asked, plan: Plan, path: Path, way: Way) -> int:
             "command": asked.command,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "metrics": search.grid.metrics,
-            "threads": "auto" if engine.workers_for(plan.runs, way.workers) == 1 else 1,
+            "threads": way.threads(plan.runs),
             "lanes": way.lanes,
         }
         write_jobs(path, [], about)
@@ -57,12 +57,13 @@ def resume(path: Path, again: Callable[[dict[str, Any], str], Asked], budget: di
     budget: a new number of runs or of epochs, by name
     """
     path = whole(path)
+    way.engine.ready(way.workers)
     with owned(path):
         plan, command, typed = read_plan(path)
         plan = replace(plan, **budget)
         asked = again(typed, command)
         jobs, about = read_jobs(path)
-        cleared(path, jobs)
+        cleared(path, jobs, about)
         search = searched(asked, plan, way.plugins)
         write_plan(path, plan, asked)
         return Tune(path, asked, search, way, jobs, about).run()
@@ -166,9 +167,8 @@ class Tune:
     def trained(self) -> None:
         """Train the trials of which nothing was told, and tell the study what became of them."""
         waiting = set(self.study.open)
-        tasks, refused = self.sweep.tasks(job for job in self.sweep.jobs if job.number in waiting)
-        workers = engine.workers_for(len(tasks), self.way.workers) if tasks else 1
-        self.sweep.trained(tasks, refused, workers)
+        work = self.sweep.work(job for job in self.sweep.jobs if job.number in waiting)
+        self.sweep.trained(work, self.sweep.workers(work))
         found = {
             row.job.number: self.settled(row)
             for row in self.sweep.rows

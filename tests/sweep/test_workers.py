@@ -20,8 +20,9 @@ import pytest
 from runner.core.errors import Interrupted
 from runner.selftest.program import environment, finished, ran, started, until
 from runner.store.folder import is_run, read_status
-from runner.sweep import engine, worker
+from runner.sweep import worker
 from runner.sweep.base import Job
+from runner.sweep.engine import processes
 from runner.sweep.group import LARGEST, TURNS, Task, groups
 from tests.cli.conftest import TINY, Call, call  # noqa: F401 - a fixture
 from tests.sweep.test_fuse import ONE
@@ -213,10 +214,11 @@ def statuses_of_folders(sweep: Path) -> list[str]:
 SPAWNING = """
 from runner.cli import command
 from runner.store.folder import is_run, read_status
-from runner.sweep import engine, worker
+from runner.sweep import worker
+from runner.sweep.engine import processes
 
 if __name__ == "__main__":
-    engine.forkable = lambda: False
+    processes.forkable = lambda: False
     raise SystemExit(command())
 """
 
@@ -271,12 +273,12 @@ def test_groups_hold_every_run_once_in_order_and_are_small_enough_to_share_out(r
 
 
 def test_as_many_workers_as_processors_and_not_more_than_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.device, "cores", lambda: 4)
-    monkeypatch.setattr(engine.device, "available", lambda: ["cpu"])
-    assert [engine.workers_for(jobs, "auto") for jobs in (1, 3, 100)] == [1, 3, 4]
-    assert [engine.workers_for(100, wanted) for wanted in (1, 2, 7)] == [1, 2, 7]
-    monkeypatch.setattr(engine.device, "available", lambda: ["cpu", "cuda:0", "cuda"])
-    assert engine.workers_for(100, "auto") == 1
+    monkeypatch.setattr(processes.device, "cores", lambda: 4)
+    monkeypatch.setattr(processes.device, "available", lambda: ["cpu"])
+    assert [processes.Processes().workers(jobs, "auto") for jobs in (1, 3, 100)] == [1, 3, 4]
+    assert [processes.Processes().workers(100, wanted) for wanted in (1, 2, 7)] == [1, 2, 7]
+    monkeypatch.setattr(processes.device, "available", lambda: ["cpu", "cuda:0", "cuda"])
+    assert processes.Processes().workers(100, "auto") == 1
 
 
 REFUSED = {

@@ -1,6 +1,4 @@
-"""Engines train the groups of a sweep: in this process, one after the other, or in workers, one thread each.
-
-An engine yields an event for everything that the sweep should know, and leaves no process behind, however it is left.
+"""In workers: processes on this machine, one thread each, that take group after group.
 
 Workers are forked where that is safe: they start in milliseconds and share all that is imported, where a fresh
 interpreter takes a second to import torch. It is safe as long as this process has run no torch operation on several
@@ -16,67 +14,41 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Literal
+from pathlib import Path
+from typing import final
 
 import torch
 
 from runner.core import device
 from runner.core.errors import DiskError, Interrupted
 from runner.core.signals import PASSED_ON, Signals
-from runner.run import Shared
-from runner.sweep.group import Manner, Outcome, Task, train_group
+from runner.sweep.engine.base import Engine, Event, Events, Lost, Tick, Workers
+from runner.sweep.group import Manner, Outcome, Task
 from runner.sweep.worker import held_back, work
 
 LOOK_S = 0.1  # between two looks at signals and at the clock
 PATIENCE_S = 0.5  # for a worker that has nothing more to do
 
 
+@final
 @dataclass(frozen=True)
-class Lost:
-    """A worker died with these jobs; they can be resumed."""
+class Processes(Engine):
+    """A pool of workers."""
 
-    numbers: tuple[int, ...]
-    how: str
+    def workers(self, jobs: int, wanted: Workers) -> int:
+        """As many as there are processors; a machine with a GPU has its work done by one."""
+        if wanted == "auto":
+            wanted = device.cores() if device.available() == ["cpu"] else 1
+        return max(1, min(int(wanted), jobs))
 
-
-@dataclass(frozen=True)
-class Tick:
-    """Time has passed; so many runs are being trained."""
-
-    running: int
-
-
-Workers = int | Literal["auto"]
-Event = Outcome | Lost | Tick
-Events = Generator[Event, None, None]
-
-
-def workers_for(jobs: int, wanted: Workers) -> int:
-    """How many processes train so many jobs; 1 is this process. A machine with a GPU has its work done by one."""
-    if wanted == "auto":
-        wanted = device.cores() if device.available() == ["cpu"] else 1
-    return max(1, min(int(wanted), jobs))
-
-
-def trained(groups: Sequence[Sequence[Task]], manner: Manner, workers: int) -> Events:
-    """Train all tasks. Raises `Interrupted` after a signal, with everything committed, and `DiskError`."""
-    if workers == 1:
-        return here(groups, manner)
-    return Crew(groups, manner, workers).events()
-
-
-def here(groups: Sequence[Sequence[Task]], manner: Manner) -> Events:
-    """Train the tasks in this process."""
-    shared = Shared()
-    for group in groups:
-        yield Tick(len(group) if group[0].together else 1)
-        yield from train_group(group, manner, shared)
+    def trained(self, path: Path, groups: Sequence[Sequence[Task]], manner: Manner, workers: int) -> Events:
+        return Crew(groups, manner, workers).events()
 
 
 @dataclass
