@@ -26,7 +26,10 @@ from runner.composing import prepared
 from runner.core.errors import ConfigError, DiskError, Interrupted, OptrunError, did_you_mean, visible
 from runner.screen.output import Unsaid, forget, spoken
 
-COMMANDS = ("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "lectures", "selftest", "help")
+COMMANDS = (
+    *("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "doctor", "lectures", "selftest"),
+    "help",
+)
 
 
 def command() -> int:

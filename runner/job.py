@@ -31,8 +31,11 @@ from runner.core.errors import (
     OptrunError,
     OutOfMemory,
 )
+from runner.doctor.base import Case
+from runner.doctor.chance import chance
+from runner.doctor.told import short
 from runner.run import Examples, Material, Run, prepare, read
-from runner.screen.base import Header, Screen
+from runner.screen.base import Header, Screen, shortest
 from runner.store.base import disk
 from runner.store.folder import (
     ENDED,
@@ -225,7 +228,18 @@ def finished(opened: Opened, ending: Ending, screen: Screen, pictures: bool) -> 
     if pictures:
         pictured(path, screen)
     screen.ended(path, summary)
+    for line in remarked(opened, ending.status):
+        screen.say(f"{'doctor:':<12} {line}")
     return Result(path, summary, exit_code(summary))
+
+
+def remarked(opened: Opened, status: str) -> list[str]:
+    """What the doctor sees in the rows alone of a run on data, at most two lines. Costs a pass over the targets."""
+    run, m, folder = opened.run, opened.m, opened.folder
+    if run.dataset.empty:
+        return []
+    case = Case(run, folder.rows, status, len(m.train), len(m.validation), chance(run.loss, m.train.y))
+    return list(short(case, read_manifest(folder.path)["command"], str(shortest(folder.path))))
 
 
 def exit_code(summary: dict[str, Any]) -> int:

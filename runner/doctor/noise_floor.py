@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import final
+
+from runner.doctor.base import Case, Finding, Rule, number
+from runner.doctor.trend import UNFINISHED, left, level, signal_to_noise
+
+
+@final
+class NoiseFloor(Rule):
+    """A loss that the noise of its mini-batches holds up: it would fall with the rate.
+
+    On a quadratic with curvature lambda and noise sigma^2, SGD comes to rest with E ||g||^2 / sigma^2 =
+    lr lambda / (2 - lr lambda): below 1 where a step is shorter than the valley is wide, so that noise alone is to
+    blame.
+
+    Source: Grosse, CSC321 lecture 8, SGD learning rate: "gradually decay the learning rate to reduce the fluctuations".
+    """
+
+    name = "noise floor"
+    source = 'Grosse, CSC321 lecture 8: "gradually decay the learning rate to reduce the fluctuations"'
+
+    def look(self, case: Case) -> Finding | None:
+        if case.last is None or not (case.in_batches and case.long_enough and case.steps_by_rate and level(case)):
+            return None
+        ratio = signal_to_noise(case)
+        if not ratio < 1 or left(case) < UNFINISHED:
+            return None
+        size = case.run.sampler.size(case.n)
+        seen = (
+            f"the training loss stands at {number(case.train[-1])}; a gradient on {size} of {case.n} examples is "
+            f"{number(1 / ratio) if ratio else 'infinitely'} times as much noise as signal, and {left(case):.0%} of a "
+            "constant answer's loss lie below"
+        )
+        return self.found(seen, "schedule=cosine")
