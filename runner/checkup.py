@@ -34,7 +34,12 @@ def looked_at(path: Path, plugins: tuple[str, ...]) -> tuple[Case, dict[str, Any
     run = build.from_yaml(read_config(path), plugins)
     if not rows or run.dataset.empty:
         what = "a problem without data" if rows else "no epoch yet"
-        raise ConfigError("", path, allowed=f"a run on data with an epoch or more; this one has {what}", do="train it")
+        raise ConfigError(
+            "",
+            path,
+            allowed=f"a run on data with an epoch or more; this one has {what}",
+            do="name another folder; of a run that was cut off, optrun resume makes one",
+        )
     with memory_errors():
         m = prepare(run)
     if manifest["data_sha256"] != m.data_sha256:

@@ -3,11 +3,8 @@ from __future__ import annotations
 from typing import final
 
 from runner.doctor.base import Case, Finding, Rule, number, times_rate
-from runner.doctor.trend import OFTEN, SETTLED, UNFINISHED, left, level, rises
+from runner.doctor.trend import NOISE_ALONE, OFTEN, SETTLED, UNFINISHED, left, level, rises, signal_to_noise
 
-# Times that a step could be longer: below 8 it is as long as the valley is wide; held up by noise alone, where
-# lr lambda is far below 1, it is not.
-LONGER = 8.0
 HIGH = 0.05  # of a constant answer's loss
 KILLED = 0.3  # of the units of a layer; in healthy runs training leaves at most a sixth more dead than the start
 LOWER = 0.1
@@ -30,18 +27,15 @@ class Flattening(Rule):
             return None
         if not (level(case) or (len(case.rows) >= SETTLED and rises(case.train) >= OFTEN)):
             return None
-        killed = max(
-            (b - a for a, b in zip(case.measured.first.dead, case.last.inside.dead, strict=True)),
-            default=0.0,
-        )
-        if case.train[-1] < HIGH * case.chance or not (case.last.reach < LONGER or killed >= KILLED):
-            return None
-        if left(case) < UNFINISHED and killed < KILLED:
+        dead = zip(case.measured.first.dead, case.last.inside.dead, strict=True)
+        killed = max((after - before for before, after in dead), default=0.0)
+        overshoots = signal_to_noise(case) >= NOISE_ALONE and left(case) >= UNFINISHED
+        if case.train[-1] < HIGH * case.chance or not (overshoots or killed >= KILLED):
             return None
         seen = (
-            f"the training loss has stood at {number(case.train[-1])} since about epoch {standing(case)}; a step is "
-            f"already as long as lowers the loss ({case.last.reach:.0f} times it is best), {left(case):.0%} of a "
-            "constant answer's loss lie below"
+            f"the training loss has stood at {number(case.train[-1])} since about epoch {standing(case)}, "
+            f"{left(case):.0%} of a constant answer's loss lie below, and the gradient is "
+            f"{number(signal_to_noise(case))} times its noise"
         )
         if killed >= KILLED:
             seen += f", and training has killed {killed:.0%} of the units of a layer"

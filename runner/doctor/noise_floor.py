@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import final
 
 from runner.doctor.base import Case, Finding, Rule, number
-from runner.doctor.trend import UNFINISHED, left, level, signal_to_noise
+from runner.doctor.trend import NOISE_ALONE, UNFINISHED, left, level, signal_to_noise
 
 
 @final
@@ -11,8 +11,7 @@ class NoiseFloor(Rule):
     """A loss that the noise of its mini-batches holds up: it would fall with the rate.
 
     On a quadratic with curvature lambda and noise sigma^2, SGD comes to rest with E ||g||^2 / sigma^2 =
-    lr lambda / (2 - lr lambda): below 1 where a step is shorter than the valley is wide, so that noise alone is to
-    blame.
+    lr lambda / (2 - lr lambda): small where a step is shorter than the valley is wide, and noise alone is to blame.
 
     Source: Grosse, CSC321 lecture 8, SGD learning rate: "gradually decay the learning rate to reduce the fluctuations".
     """
@@ -24,7 +23,7 @@ class NoiseFloor(Rule):
         if case.last is None or not (case.in_batches and case.long_enough and case.steps_by_rate and level(case)):
             return None
         ratio = signal_to_noise(case)
-        if not ratio < 1 or left(case) < UNFINISHED:
+        if not ratio < NOISE_ALONE or left(case) < UNFINISHED:
             return None
         size = case.run.sampler.size(case.n)
         seen = (

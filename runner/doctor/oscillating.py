@@ -23,9 +23,9 @@ class Oscillating(Rule):
     source = 'Grosse, CSC321 lecture 8: "too large: oscillations"; Cohen et al. 2021 (arXiv 2103.00065)'
 
     def look(self, case: Case) -> Finding | None:
-        if case.in_batches or not case.long_enough or not case.steps_by_rate or rises(case.train) < OFTEN:
+        if case.in_batches or not case.long_enough or not case.steps_by_rate or rises(case.train, 0) < OFTEN:
             return None
-        seen = f"each step sees all the examples, and the loss rose in {rises(case.train):.0%} of the later epochs"
+        seen = f"each step sees all the examples, and the loss rose in {rises(case.train, 0):.0%} of the epochs"
         if case.last is not None and math.isfinite(case.last.sharpness):
             stable = case.run.optimizer.stable_below(case.rows[-1]["lr"])
             edge = f", where the rule is stable below {number(stable)}" if stable else ""

@@ -1,8 +1,8 @@
 """The order in which what is seen is told: a cause before its consequences, what is certain before what is likely.
 
 What is wrong before the first step (numbers, symmetry, inputs, weights) spoils every rate; a loss that grew or that is
-flat says nothing of the finer signs; a rate that was taken away, or is too low, or a run cut short, looks like a level
-that it is not; of the levels, those that a rate explains come before those that the network does.
+flat, or swings, says nothing of the finer signs; a rate that was taken away, or is too low, or a run cut short, looks
+like a level that it is not; of the levels, those that a rate explains come before those that the network does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from runner.doctor.vanishing import Vanishing
 
 RULES: tuple[Rule, ...] = (
     *(NonFinite(), Symmetric(), Ravine(), Dead(), Exploding(), Vanishing()),
-    *(Unstable(), Plateau(), DecayedEarly(), TooLow(), StoppedEarly(), Oscillating()),
+    *(Unstable(), Plateau(), Oscillating(), DecayedEarly(), TooLow(), StoppedEarly()),
     *(Overfitting(), Flattening(), NoiseFloor(), Underfitting()),
 )
 

@@ -12,6 +12,9 @@ from runner.doctor.base import Case
 UNFINISHED = 0.06
 BETTER = 0.95  # of the validation loss: what lies downhill is worth having only if it is better there, too
 BUMP = 0.02  # of a loss: sums in float32 round at 1e-7, and a step downhill does not rise at all
+# ||g||^2 over the variance of a mini-batch's gradient: lr lambda / (2 - lr lambda) at rest on a quadratic, so that
+# below it a step covers less than half of the way to the bottom of the valley.
+NOISE_ALONE = 1 / 3
 QUARTER = 4
 OFTEN = 0.1  # of the epochs: gradient descent below its stability never rises, at its edge now and then
 SETTLED = 8  # epochs, two in each quarter: fewer cannot be said to have come to a level
@@ -33,13 +36,13 @@ def left(case: Case) -> float:
     return (slid.before - slid.least) / case.chance if slid.val_least <= BETTER * slid.val_before else 0.0
 
 
-def rises(values: Sequence[float]) -> float:
-    """The share of the epochs of the second half in which the loss rose by more than a bump.
+def rises(values: Sequence[float], since: float = 0.5) -> float:
+    """The share of the epochs in which the loss rose by more than a bump; `since`: after which share of the run.
 
-    >>> rises([9.0, 8.0, 4.0, 5.0, 3.0, 4.0])
-    0.6666666666666666
+    >>> rises([9.0, 8.0, 4.0, 5.0, 3.0, 4.0]), rises([9.0, 8.0, 4.0, 5.0, 3.0, 4.0], since=0)
+    (0.6666666666666666, 0.4)
     """
-    half = values[len(values) // 2 - 1 :]
+    half = values[max(0, round(len(values) * since) - 1) :]
     return sum(after > before * (1 + BUMP) for before, after in pairwise(half)) / (len(half) - 1)
 
 

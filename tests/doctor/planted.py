@@ -1,7 +1,11 @@
 """Runs that were made to have a fault, and healthy ones, each as the words of its command.
 
-There are two lots of each. The thresholds of the rules were chosen on `chosen`; the census counts `judged`: other data
-sets, or other examples of them, and other seeds, so that no threshold is judged by the runs that it was made for.
+There are two lots of each. The thresholds of the rules were chosen on `chosen`, and four of them corrected after a look
+at a lot that is no more; the census counts `judged`: other data sets, or other examples of them, and other seeds, so
+that no threshold is judged by the runs that it was made for.
+
+Whether a run has three of the faults is a matter of degree: there the run with the cure decides (`CURES`), which the
+doctor does not see.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from typing import Literal
 Words = tuple[str, ...]
 Lot = Literal["chosen", "judged"]
 PLUGINS = ("tests.doctor.parts",)
-SEEDS = {"chosen": 0, "judged": 1000}
+SEEDS: dict[Lot, int] = {"chosen": 0, "judged": 2000}
 
 SETS: dict[Lot, tuple[str, ...]] = {
     "chosen": (
@@ -23,12 +27,12 @@ SETS: dict[Lot, tuple[str, ...]] = {
         "dataset=blobs dataset.clouds=5 dataset.std=3",
     ),
     "judged": (
-        "dataset=wine",
-        "dataset=breast_cancer",
-        "dataset=circles",
-        "dataset=spirals dataset.turns=1 dataset.noise=0.1",
-        "dataset=diabetes loss=mse",
-        "dataset=blobs dataset.clouds=8 dataset.std=2 dataset.features=4 dataset.data_seed=7",
+        "dataset=wine dataset.split_seed=5",
+        "dataset=breast_cancer dataset.split_seed=5",
+        "dataset=circles dataset.factor=0.3 dataset.data_seed=21",
+        "dataset=spirals dataset.arms=3 dataset.turns=1 dataset.noise=0.05 dataset.data_seed=21",
+        "dataset=sine loss=mse dataset.frequency=0.5 dataset.noise=0.2 dataset.data_seed=21",
+        "dataset=blobs dataset.clouds=6 dataset.std=2.5 dataset.features=3 dataset.data_seed=21",
     ),
 }
 # Classes that overlap, so that the loss has a level above 0 to be held at.
@@ -37,13 +41,13 @@ MIXED: dict[Lot, tuple[str, ...]] = {
         "dataset=two_moons dataset.noise=0.2",
         "dataset=blobs dataset.clouds=5 dataset.std=3",
         "dataset=circles dataset.noise=0.15",
-        "dataset=digits",
+        "dataset=spirals dataset.turns=1 dataset.noise=0.1",
     ),
     "judged": (
-        "dataset=two_moons dataset.noise=0.3 dataset.data_seed=9",
-        "dataset=blobs dataset.clouds=8 dataset.std=2 dataset.features=4 dataset.data_seed=7",
-        "dataset=circles dataset.noise=0.2 dataset.data_seed=9",
-        "dataset=spirals dataset.turns=1 dataset.noise=0.1",
+        "dataset=two_moons dataset.noise=0.25 dataset.data_seed=22",
+        "dataset=blobs dataset.clouds=6 dataset.std=2.5 dataset.features=3 dataset.data_seed=22",
+        "dataset=circles dataset.noise=0.15 dataset.factor=0.6 dataset.data_seed=22",
+        "dataset=spirals dataset.arms=3 dataset.turns=1 dataset.noise=0.07 dataset.data_seed=22",
     ),
 }
 # Few examples, and noise in them.
@@ -56,11 +60,11 @@ NOISY: dict[Lot, tuple[str, ...]] = {
         "dataset=diabetes loss=mse",
     ),
     "judged": (
-        "dataset=circles dataset.noise=0.4 dataset.examples=120 dataset.data_seed=9",
-        "dataset=spirals dataset.noise=0.4 dataset.examples=150",
-        "dataset=breast_cancer dataset.validation=0.45 dataset.test=0.45",
-        "dataset=two_moons dataset.noise=0.8 dataset.examples=150 dataset.data_seed=9",
-        "dataset=blobs dataset.clouds=4 dataset.std=8 dataset.examples=150 dataset.data_seed=9",
+        "dataset=circles dataset.noise=0.5 dataset.examples=120 dataset.data_seed=23",
+        "dataset=spirals dataset.noise=0.3 dataset.examples=150 dataset.data_seed=23",
+        "dataset=breast_cancer dataset.validation=0.45 dataset.test=0.45 dataset.split_seed=5",
+        "dataset=two_moons dataset.noise=0.7 dataset.examples=150 dataset.data_seed=23",
+        "dataset=blobs dataset.clouds=3 dataset.std=8 dataset.examples=150 dataset.data_seed=23",
     ),
 }
 # Borders and curves that no straight line follows.
@@ -72,34 +76,43 @@ BENT: dict[Lot, tuple[str, ...]] = {
         "dataset=spirals dataset.turns=1",
     ),
     "judged": (
-        "dataset=circles dataset.factor=0.7 dataset.noise=0.05 dataset.data_seed=9",
-        "dataset=spirals dataset.arms=3 dataset.turns=1 dataset.data_seed=9",
-        "dataset=sine loss=mse dataset.frequency=2 dataset.data_seed=9",
-        "dataset=two_moons dataset.noise=0.05 dataset.data_seed=9",
+        "dataset=circles dataset.factor=0.4 dataset.data_seed=24",
+        "dataset=spirals dataset.arms=3 dataset.turns=1.5 dataset.data_seed=24",
+        "dataset=sine loss=mse dataset.frequency=1.5 dataset.data_seed=24",
+        "dataset=two_moons dataset.noise=0.05 dataset.data_seed=24",
     ),
 }
 LINEAR: dict[Lot, tuple[str, ...]] = {
     "chosen": (
         "dataset=least_squares loss=mse dataset.examples=400 dataset.features=10 dataset.noise=1",
-        "dataset=sine loss=mse dataset.examples=400",
+        "dataset=diabetes loss=mse",
         "dataset=circles dataset.noise=0.2 dataset.examples=400",
         "dataset=two_moons dataset.examples=400",
         "dataset=blobs dataset.clouds=5 dataset.std=3 dataset.examples=400",
     ),
     "judged": (
-        "dataset=least_squares loss=mse dataset.examples=500 dataset.features=10 dataset.noise=1 dataset.data_seed=9",
-        "dataset=diabetes loss=mse",
-        "dataset=circles dataset.examples=400",
-        "dataset=blobs dataset.clouds=8 dataset.std=3 dataset.features=4 dataset.data_seed=7 dataset.examples=500",
-        "dataset=two_moons dataset.noise=0.4 dataset.data_seed=9 dataset.examples=400",
+        "dataset=least_squares loss=mse dataset.examples=500 dataset.features=8 dataset.noise=1",
+        "dataset=least_squares loss=mse dataset.examples=400 dataset.features=9 dataset.noise=2 dataset.data_seed=26",
+        "dataset=circles dataset.examples=400 dataset.factor=0.6 dataset.data_seed=25",
+        "dataset=blobs dataset.clouds=6 dataset.std=3 dataset.features=3 dataset.data_seed=25 dataset.examples=500",
+        "dataset=two_moons dataset.noise=0.35 dataset.data_seed=25 dataset.examples=400",
     ),
 }
 # In units of their own.
 RAW: dict[Lot, tuple[str, ...]] = {
     "chosen": (),
-    "judged": ("dataset=wine preprocess=none", "dataset=breast_cancer preprocess=none"),
+    "judged": (
+        "dataset=wine preprocess=none dataset.split_seed=5",
+        "dataset=breast_cancer preprocess=none dataset.split_seed=5",
+    ),
 }
 
+# Name of the rule -> (the key that cures, by which factor)
+CURES: dict[str, tuple[str, float]] = {
+    "StoppedEarly": ("epochs", 4.0),
+    "Flattening": ("lr", 0.1),
+    "NoiseFloor": ("lr", 0.1),
+}
 SMALL = "architecture.hidden=[32,32]"
 PLUG = "plugins=[tests.doctor.parts]"
 STRETCHED = f"preprocess._target_=tests.doctor.parts.Stretched {PLUG}"
@@ -196,6 +209,14 @@ def faults(lot: Lot) -> dict[str, list[Words]]:
     return {name: list(spelled(lot, found)) for name, found in planted.items()}
 
 
+def cured(fault: str, words: Words) -> Words:
+    """The words of a run with the cure."""
+    key, factor = CURES[fault]
+    (given,) = [word for word in words if word.startswith(f"{key}=")]
+    value = float(given.partition("=")[2]) * factor
+    return tuple(f"{key}={value:g}" if word == given else word for word in words)
+
+
 def spelled(lot: Lot, planted: list[tuple[str, tuple[str, ...]]]) -> Iterator[Words]:
     """The words of every run of one fault, each with a seed of its own."""
     number = SEEDS[lot]
@@ -226,8 +247,10 @@ def healthy(lot: Lot) -> list[Words]:
             f"optimizer=momentum lr={momentum} schedule=staircase schedule.every=30",
             f"optimizer=sgd lr={sgd} architecture/normalization=layer",
             "optimizer=adam lr=0.005 architecture.dropout=0.1 regularizer=l2",
+            f"optimizer=momentum lr={momentum / 2} sampler=full epochs=400",
         ):
+            batch = "" if "sampler=full" in words else "batch_size=20"
             length = "" if "epochs=" in words else "epochs=150"
-            line = f"{base} {SMALL} batch_size=20 {words} {length} seed={SEEDS[lot] + len(found)}"
+            line = f"{base} {SMALL} {batch} {words} {length} seed={SEEDS[lot] + len(found)}"
             found.append(tuple(line.split()))
     return found
