@@ -30,12 +30,12 @@ class Underfitting(Rule):
         if "accuracy" in case.measured.neighbours and "val_accuracy" in row:
             theirs, ours = 1 - case.measured.neighbours["accuracy"], 1 - row["val_accuracy"]
             error = math.sqrt((theirs * (1 - theirs) + ours * (1 - ours)) / case.validation)
-            if ours < TIMES * theirs or ours - theirs < DEVIATIONS * error:
+            if ours <= TIMES * theirs or ours - theirs <= DEVIATIONS * error:
                 return None
             told = f"{ours:.1%} mistakes on validation at best; the {NEIGHBOURS} nearest neighbours make {theirs:.1%}"
         elif "loss" in case.measured.neighbours:
             loss = case.measured.neighbours["loss"]
-            if row["val_loss"] < TIMES * loss:
+            if row["val_loss"] <= TIMES * loss:
                 return None
             told = f"validation loss {row['val_loss']:.3g} at best, the mean of the {NEIGHBOURS} nearest {loss:.3g}"
         else:

@@ -1,8 +1,8 @@
 """Runs that were made to have a fault, and healthy ones, each as the words of its command.
 
-There are two lots of each. The thresholds of the rules were chosen on `chosen`, and four of them corrected after a look
-at a lot that is no more; the census counts `judged`: other data sets, or other examples of them, and other seeds, so
-that no threshold is judged by the runs that it was made for.
+There are two lots of each. The thresholds of the rules were chosen on `chosen`, and some of them corrected after looks
+at two lots that are no more; the census counts `judged`: other data sets, or other examples of them, and other seeds,
+so that no threshold is judged by the runs that it was made for.
 
 Whether a run has three of the faults is a matter of degree: there the run with the cure decides (`CURES`), which the
 doctor does not see.
@@ -16,7 +16,7 @@ from typing import Literal
 Words = tuple[str, ...]
 Lot = Literal["chosen", "judged"]
 PLUGINS = ("tests.doctor.parts",)
-SEEDS: dict[Lot, int] = {"chosen": 0, "judged": 2000}
+SEEDS: dict[Lot, int] = {"chosen": 0, "judged": 3000}
 
 SETS: dict[Lot, tuple[str, ...]] = {
     "chosen": (
@@ -27,12 +27,12 @@ SETS: dict[Lot, tuple[str, ...]] = {
         "dataset=blobs dataset.clouds=5 dataset.std=3",
     ),
     "judged": (
-        "dataset=wine dataset.split_seed=5",
-        "dataset=breast_cancer dataset.split_seed=5",
-        "dataset=circles dataset.factor=0.3 dataset.data_seed=21",
-        "dataset=spirals dataset.arms=3 dataset.turns=1 dataset.noise=0.05 dataset.data_seed=21",
-        "dataset=sine loss=mse dataset.frequency=0.5 dataset.noise=0.2 dataset.data_seed=21",
-        "dataset=blobs dataset.clouds=6 dataset.std=2.5 dataset.features=3 dataset.data_seed=21",
+        "dataset=wine dataset.split_seed=6",
+        "dataset=breast_cancer dataset.split_seed=6",
+        "dataset=circles dataset.factor=0.3 dataset.data_seed=31",
+        "dataset=spirals dataset.arms=3 dataset.turns=1 dataset.noise=0.05 dataset.data_seed=31",
+        "dataset=sine loss=mse dataset.frequency=0.5 dataset.noise=0.2 dataset.data_seed=31",
+        "dataset=blobs dataset.clouds=6 dataset.std=2.5 dataset.features=3 dataset.data_seed=31",
     ),
 }
 # Classes that overlap, so that the loss has a level above 0 to be held at.
@@ -44,10 +44,10 @@ MIXED: dict[Lot, tuple[str, ...]] = {
         "dataset=spirals dataset.turns=1 dataset.noise=0.1",
     ),
     "judged": (
-        "dataset=two_moons dataset.noise=0.25 dataset.data_seed=22",
-        "dataset=blobs dataset.clouds=6 dataset.std=2.5 dataset.features=3 dataset.data_seed=22",
-        "dataset=circles dataset.noise=0.15 dataset.factor=0.6 dataset.data_seed=22",
-        "dataset=spirals dataset.arms=3 dataset.turns=1 dataset.noise=0.07 dataset.data_seed=22",
+        "dataset=two_moons dataset.noise=0.25 dataset.data_seed=32",
+        "dataset=blobs dataset.clouds=6 dataset.std=2.5 dataset.features=3 dataset.data_seed=32",
+        "dataset=circles dataset.noise=0.15 dataset.factor=0.6 dataset.data_seed=32",
+        "dataset=spirals dataset.arms=3 dataset.turns=1 dataset.noise=0.07 dataset.data_seed=32",
     ),
 }
 # Few examples, and noise in them.
@@ -60,11 +60,11 @@ NOISY: dict[Lot, tuple[str, ...]] = {
         "dataset=diabetes loss=mse",
     ),
     "judged": (
-        "dataset=circles dataset.noise=0.5 dataset.examples=120 dataset.data_seed=23",
-        "dataset=spirals dataset.noise=0.3 dataset.examples=150 dataset.data_seed=23",
-        "dataset=breast_cancer dataset.validation=0.45 dataset.test=0.45 dataset.split_seed=5",
-        "dataset=two_moons dataset.noise=0.7 dataset.examples=150 dataset.data_seed=23",
-        "dataset=blobs dataset.clouds=3 dataset.std=8 dataset.examples=150 dataset.data_seed=23",
+        "dataset=circles dataset.noise=0.5 dataset.examples=120 dataset.data_seed=33",
+        "dataset=spirals dataset.noise=0.3 dataset.examples=150 dataset.data_seed=33",
+        "dataset=breast_cancer dataset.validation=0.45 dataset.test=0.45 dataset.split_seed=6",
+        "dataset=two_moons dataset.noise=0.7 dataset.examples=150 dataset.data_seed=33",
+        "dataset=blobs dataset.clouds=3 dataset.std=8 dataset.examples=150 dataset.data_seed=33",
     ),
 }
 # Borders and curves that no straight line follows.
@@ -76,34 +76,34 @@ BENT: dict[Lot, tuple[str, ...]] = {
         "dataset=spirals dataset.turns=1",
     ),
     "judged": (
-        "dataset=circles dataset.factor=0.4 dataset.data_seed=24",
-        "dataset=spirals dataset.arms=3 dataset.turns=1.5 dataset.data_seed=24",
-        "dataset=sine loss=mse dataset.frequency=1.5 dataset.data_seed=24",
-        "dataset=two_moons dataset.noise=0.05 dataset.data_seed=24",
+        "dataset=circles dataset.factor=0.4 dataset.data_seed=34",
+        "dataset=spirals dataset.arms=3 dataset.turns=1.5 dataset.data_seed=34",
+        "dataset=sine loss=mse dataset.frequency=1.5 dataset.data_seed=34",
+        "dataset=two_moons dataset.noise=0.05 dataset.data_seed=34",
     ),
 }
 LINEAR: dict[Lot, tuple[str, ...]] = {
     "chosen": (
-        "dataset=least_squares loss=mse dataset.examples=400 dataset.features=10 dataset.noise=1",
+        "dataset=least_squares loss=mse dataset.examples=400 dataset.features=10 dataset.noise=2",
         "dataset=diabetes loss=mse",
         "dataset=circles dataset.noise=0.2 dataset.examples=400",
         "dataset=two_moons dataset.examples=400",
         "dataset=blobs dataset.clouds=5 dataset.std=3 dataset.examples=400",
     ),
     "judged": (
-        "dataset=least_squares loss=mse dataset.examples=500 dataset.features=8 dataset.noise=1",
-        "dataset=least_squares loss=mse dataset.examples=400 dataset.features=9 dataset.noise=2 dataset.data_seed=26",
-        "dataset=circles dataset.examples=400 dataset.factor=0.6 dataset.data_seed=25",
-        "dataset=blobs dataset.clouds=6 dataset.std=3 dataset.features=3 dataset.data_seed=25 dataset.examples=500",
-        "dataset=two_moons dataset.noise=0.35 dataset.data_seed=25 dataset.examples=400",
+        "dataset=least_squares loss=mse dataset.examples=500 dataset.features=8 dataset.noise=3",
+        "dataset=least_squares loss=mse dataset.examples=400 dataset.features=9 dataset.noise=4 dataset.data_seed=36",
+        "dataset=circles dataset.examples=400 dataset.factor=0.6 dataset.data_seed=35",
+        "dataset=blobs dataset.clouds=6 dataset.std=3 dataset.features=3 dataset.data_seed=35 dataset.examples=500",
+        "dataset=two_moons dataset.noise=0.35 dataset.data_seed=35 dataset.examples=400",
     ),
 }
 # In units of their own.
 RAW: dict[Lot, tuple[str, ...]] = {
     "chosen": (),
     "judged": (
-        "dataset=wine preprocess=none dataset.split_seed=5",
-        "dataset=breast_cancer preprocess=none dataset.split_seed=5",
+        "dataset=wine preprocess=none dataset.split_seed=6",
+        "dataset=breast_cancer preprocess=none dataset.split_seed=6",
     ),
 }
 

@@ -13,6 +13,7 @@ from runner.doctor.trend import rises
 from tests.doctor.cases import FALL, case
 
 NEARBY = Slid(0.5, 0.4, 0.5, 0.4)
+NOTHING = Slid(0.5, 0.49, 0.5, 0.5)
 LEVEL = [1.0, 0.6, *[0.5] * 10]
 STEPS = [0.1] * 3 + [0.001] * 9
 WAVES = [1.0, 0.6, *[0.5, 0.6] * 5]
@@ -98,11 +99,11 @@ SEEN: dict[str, tuple[Case, tuple[str, ...], str]] = {
     "NoiseFloor": (
         case(train=LEVEL, slid=NEARBY),
         ("schedule=cosine",),
-        "the training loss stands at 0.5; a gradient on 60 of 106 examples is 10 times as much noise as signal, and "
+        "the training loss stands at 0.5; the gradient of 60 examples is 10 times as much noise as signal, and "
         "10% of a constant answer's loss lie below",
     ),
     "Underfitting": (
-        case(train=LEVEL, neighbours={"accuracy": 0.95}),
+        case(train=LEVEL, slid=NOTHING, neighbours={"accuracy": 0.95}),
         ("architecture=mlp", "architecture.hidden=[128,128]"),
         "12.5% mistakes on validation at best; the 5 nearest neighbours make 5.0%; the training loss has come to a "
         "level",
@@ -141,6 +142,7 @@ SILENT: dict[str, tuple[Case, ...]] = {
         case("epochs=13", train=[2.0 - k / 10 for k in range(12)]),
         case(train=FALL),
         case(train=[2.0 - k / 10 for k in range(10)] + [1.2, 1.1]),
+        case(train=[0.01 / k for k in range(1, 13)]),  # of separable classes
     ),
     "Oscillating": (case(train=WAVES), case("sampler=full", train=FALL)),
     "Overfitting": (
@@ -155,11 +157,13 @@ SILENT: dict[str, tuple[Case, ...]] = {
     ),
     "NoiseFloor": (
         case(train=LEVEL, slid=NEARBY, signal=0.4),
-        case(train=LEVEL),
+        case(train=LEVEL, slid=Slid(0.5, 0.43, 0.5, 0.4)),
+        case(train=LEVEL, slid=Slid(0.5, 0.4, 0.5, 0.48)),
         case("sampler=full", train=LEVEL, slid=NEARBY, noise=0.0),
     ),
     "Underfitting": (
         case(train=LEVEL, neighbours={"accuracy": 0.93}),
+        case(train=[1.0, 0.5, *[0.0] * 10], neighbours={"accuracy": 1.0}),  # no mistake is not twice as many as none
         case(train=LEVEL, neighbours={}),
         case(train=LEVEL, neighbours={"loss": 0.3}),
     ),
