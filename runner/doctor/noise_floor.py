@@ -40,9 +40,9 @@ class NoiseFloor(Rule):
         if not ratio < NOISE_ALONE or held_up(case) < HELD:
             return None
         size = case.run.sampler.size(case.n)
+        times = number(1 / ratio) if ratio else "infinitely many"
         seen = (
-            f"the training loss stands at {number(case.train[-1])}; the gradient of {size} examples is "
-            f"{number(1 / ratio) if ratio else 'infinitely'} times as much noise as signal, and {held_up(case):.0%} of a "
-            "constant answer's loss lie below"
+            f"the training loss stands at {number(case.train[-1])}; the gradient of {size} examples is {times} "
+            f"times as much noise as signal, and {held_up(case):.0%} of a constant answer's loss lie below"
         )
         return self.found(seen, "schedule=cosine")

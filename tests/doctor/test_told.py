@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
+from runner.checkup import report
 from runner.doctor.told import short, told
 from tests.doctor.cases import CHANCE, FALL, case
+from tests.doctor.trained import trained
 
 GIVEN = "optrun lr=0.1 init=constant init.value=0.3 hydra.run.dir=a expect.val_accuracy=0.9"
 
@@ -58,3 +62,12 @@ def test_the_short_form_sends_a_run_that_learned_nothing_to_the_doctor() -> None
 
 def test_the_short_form_is_silent_for_a_healthy_run() -> None:
     assert list(short(replace(case(), measured=None), GIVEN, "outputs/a")) == []
+
+
+def test_the_readme_shows_what_is_printed(tmp_path: Path) -> None:
+    """On this machine, to the digit: the numbers are of float32, which another one may round differently."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (words,) = re.findall(r"^`optrun (dataset=wine .*) hydra.run.dir=outputs/wine`", text, re.MULTILINE)
+    (shown,) = re.findall(r"^\$ optrun doctor outputs/wine\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    trained(tuple(words.split()), tmp_path / "wine")
+    assert list(report(tmp_path / "wine", ())) == shown.splitlines()
