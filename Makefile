@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := .constraints.txt
 CURVLINOPS := curvlinops-for-pytorch einconv einops linear_operator jaxtyping wadler_lindig
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures lr-range-truth tune-truth test-cluster clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures lr-range-truth tune-truth doctor-truth test-cluster clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ lr-range-truth: .venv/dev  ## the suggestions of optrun lr_range against the mea
 
 tune-truth: .venv/dev  ## whether optrun tune beats random search, 20 times on digits (minutes)
 	@$(BIN)/python -m tests.bench.tune $(ARGS)
+
+doctor-truth: .venv/dev  ## whether optrun doctor names the faults of runs that have them (minutes)
+	@$(BIN)/python -m tests.bench.doctor $(ARGS)
 
 clean:  ## remove .venv, caches and builds; runs in outputs/ stay
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -28,7 +28,10 @@ from runner.core.errors import ConfigError, DiskError, Interrupted, OptrunError,
 from runner.core.launched import VOICE, place
 from runner.screen.output import Unsaid, forget, spoken
 
-COMMANDS = ("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "lectures", "selftest", "help")
+COMMANDS = (
+    *("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "doctor", "lectures", "selftest"),
+    "help",
+)
 
 
 def command() -> int:

@@ -33,8 +33,11 @@ from runner.core.errors import (
     OutOfMemory,
 )
 from runner.core.processes import Processes
+from runner.doctor.base import Case
+from runner.doctor.chance import chance
+from runner.doctor.told import short
 from runner.run import Examples, Material, Run, prepare, read
-from runner.screen.base import Header, Screen
+from runner.screen.base import Header, Screen, shortest
 from runner.store.base import Folder, Row, disk
 from runner.store.folder import (
     ENDED,
@@ -240,7 +243,9 @@ def work(opened: Opened, screen: Screen, pictures: bool) -> Result:
             (((_, ending),),) = lanes.train([lanes.Lane.of(run, m, folder, screen)])
         else:
             ending = train(run, m, folder, screen)
-    return finished(run, folder, ending, screen, pictures)
+    result = finished(run, folder, ending, screen, pictures)
+    remark(run, m, folder, ending.status, screen)
+    return result
 
 
 def finished(run: Run, folder: Folder, ending: Ending, screen: Screen, pictures: bool) -> Result:
@@ -252,6 +257,20 @@ def finished(run: Run, folder: Folder, ending: Ending, screen: Screen, pictures:
         pictured(path, screen)
     screen.ended(path, summary)
     return Result(path, summary, exit_code(summary))
+
+
+def remark(run: Run, m: Material, folder: Folder, status: str, screen: Screen) -> None:
+    """Say what the doctor sees of a run that has ended, where there is somebody to read it."""
+    for line in remarked(run, m, folder, status) if screen.shows else ():
+        screen.say(f"{'doctor:':<12} {line}")
+
+
+def remarked(run: Run, m: Material, folder: Folder, status: str) -> list[str]:
+    """What the doctor sees in the rows alone of a run on data, at most two lines. Costs a pass over the targets."""
+    if run.dataset.empty:
+        return []
+    case = Case(run, folder.rows, status, len(m.train), len(m.validation), chance(run.loss, m.train.y))
+    return list(short(case, read_manifest(folder.path)["command"], str(shortest(folder.path))))
 
 
 def exit_code(summary: dict[str, Any]) -> int:

@@ -90,7 +90,9 @@ def worked(
             with processes.leaving_together(), closing(folder):
                 with screen.training(job.header(run, m, folder)), job.failures_noted(folder), job.memory_errors():
                     ending = train(run, m, folder, screen)
-                return job.finished(run, folder, ending, screen, pictures=pictures and processes.writes)
+                result = job.finished(run, folder, ending, screen, pictures=pictures and processes.writes)
+                job.remark(run, m, folder, ending.status, screen)
+                return result
         except ProcessLost as error:
             again = f"torchrun --nproc-per-node={processes.size} -m runner resume {folder.path}"
             raise ProcessLost(f"{error}; what was committed is kept, `{again}` goes on from there") from error

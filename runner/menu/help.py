@@ -16,6 +16,7 @@ EXAMPLES = (
     ("optrun tune 'lr=interval(1e-4,1)'", "searches for the best; tune --help"),
     ("optrun resume outputs/RUN", "goes on where a run or a sweep was cut off"),
     ("optrun plot outputs/RUN", "draws its pictures again"),
+    ("optrun doctor outputs/RUN", "says what is wrong, and what to try"),
 )
 CHOICES = "Choices, as optimizer=sgd (* is the default); arguments, as optimizer.mu=0.9"
 RESULTS = (

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 Row = Mapping[str, float]
 
@@ -37,6 +37,8 @@ class Header:
 
 class Screen(ABC):
     """Where a run is shown."""
+
+    shows: ClassVar[bool] = True  # whether anybody can see it
 
     @abstractmethod
     def say(self, text: str) -> None:
@@ -79,6 +81,8 @@ class Screen(ABC):
 
 class Silent(Screen):
     """Shows nothing: the runs of a sweep, of which the sweep says one line each."""
+
+    shows = False
 
     def say(self, text: str) -> None: ...
 

@@ -1,0 +1,62 @@
+"""A run looked at by the doctor: from its rows as it ends, or again from its folder, with what can be measured then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runner import build
+from runner.core.errors import ConfigError, CorruptError
+from runner.doctor.base import Case
+from runner.doctor.chance import chance
+from runner.doctor.measure import measured
+from runner.doctor.told import told
+from runner.job import memory_errors
+from runner.run import prepare
+from runner.store import checkpoint
+from runner.store.folder import read_config, read_manifest, read_rows, read_status, verified
+from runner.store.form import refuse_other_form
+from runner.train import COMMITTED
+
+
+def looked_at(path: Path, plugins: tuple[str, ...]) -> tuple[Case, dict[str, Any]]:
+    """The case of a run in a folder, which is built again from there, and its manifest; nothing is written.
+
+    Raises `CorruptError` where the folder does not hold what was written, or the data are others now; `ConfigError`
+    where there are no rows yet, or no data to look at.
+    """
+    manifest, status = read_manifest(path), read_status(path)
+    verified(path)
+    rows = read_rows(path / "metrics.csv")
+    run = build.from_yaml(read_config(path), plugins)
+    if not rows or run.dataset.empty:
+        what = "a problem without data" if rows else "no epoch yet"
+        raise ConfigError(
+            "",
+            path,
+            allowed=f"a run on data with an epoch or more; this one has {what}",
+            do="name another folder; of a run that was cut off, optrun resume makes one",
+        )
+    with memory_errors():
+        m = prepare(run)
+    if manifest["data_sha256"] != m.data_sha256:
+        raise CorruptError(f"{path}: the data are not those that this run was trained on (data_sha256 differs)")
+    found = checkpoint.newest(path / "checkpoint")
+    saved = found[0]["content"] if found else None
+    if saved is not None:
+        refuse_other_form(path / "checkpoint", saved, COMMITTED)
+    torch.set_num_threads(m.threads)
+    with memory_errors():
+        found_there = measured(run, m, saved)
+    case = Case(run, rows, status["status"], len(m.train), len(m.validation), chance(run.loss, m.train.y), found_there)
+    return case, manifest
+
+
+def report(path: Path, plugins: tuple[str, ...]) -> Iterator[str]:
+    """What the doctor says of the run in a folder."""
+    case, manifest = looked_at(path, plugins)
+    yield f"{manifest['title']}, {len(case.rows)} epochs, {case.status}"
+    yield from told(case, manifest["command"])

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import final
+
+from runner.doctor.base import Case, Finding, Rule, number, times_rate
+from runner.doctor.trend import NOISE_ALONE, OFTEN, SETTLED, UNFINISHED, left, level, rises, signal_to_noise
+
+HIGH = 0.05  # of a constant answer's loss
+KILLED = 0.3  # of the units of a layer; in healthy runs training leaves at most a sixth more dead than the start
+LOWER = 0.1
+
+
+@final
+class Flattening(Rule):
+    """Mini-batches at a rate too large: the loss fell soon and then stays at a level, since each step is too long.
+
+    Source: Sun p. 32: "premature flattening is a sign of large LR" (the picture is from CS231n).
+    """
+
+    name = "premature flattening (rate too high)"
+    source = 'Sun p. 32: "premature flattening is a sign of large LR"; CS231n, learning curves'
+
+    def look(self, case: Case) -> Finding | None:
+        if case.last is None or case.measured is None:
+            return None
+        if not (case.in_batches and case.long_enough and case.steps_by_rate):
+            return None
+        if not (level(case) or (len(case.rows) >= SETTLED and rises(case.train) >= OFTEN)):
+            return None
+        dead = zip(case.measured.first.dead, case.last.inside.dead, strict=True)
+        killed = max((after - before for before, after in dead), default=0.0)
+        overshoots = signal_to_noise(case) >= NOISE_ALONE and left(case) >= UNFINISHED
+        if case.train[-1] < HIGH * case.chance or not (overshoots or killed >= KILLED):
+            return None
+        seen = (
+            f"the training loss has stood at {number(case.train[-1])} since about epoch {standing(case)}, "
+            f"{left(case):.0%} of a constant answer's loss lie below, and the gradient is "
+            f"{number(signal_to_noise(case))} times its noise"
+        )
+        if killed >= KILLED:
+            seen += f", and training has killed {killed:.0%} of the units of a layer"
+        return self.found(seen, times_rate(case, LOWER))
+
+
+def standing(case: Case) -> int:
+    """The first epoch at which nine tenths of the whole fall of the training loss were done."""
+    goal = case.train[0] - 0.9 * (case.train[0] - min(case.train))
+    return next(k for k, value in enumerate(case.train, 1) if value <= goal)

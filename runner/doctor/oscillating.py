@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import math
+from typing import final
+
+from runner.doctor.base import Case, Finding, Rule, number, times_rate
+from runner.doctor.trend import OFTEN, rises
+
+LOWER = 1 / 3  # Grosse's grid: 0.1, 0.03, 0.01
+
+
+@final
+class Oscillating(Rule):
+    """In batch mode, a loss that goes up again and again: the steps are longer than the valley is wide.
+
+    On a quadratic, gradient descent with 1 < lr lambda < 2 jumps to the other side in every step, and for more it
+    climbs; networks then often stay there, at the edge of stability.
+
+    Source: Grosse, CSC321 lecture 8: "too large: oscillations"; Cohen et al. 2021 (arXiv 2103.00065).
+    """
+
+    name = "rate too high (oscillation)"
+    source = 'Grosse, CSC321 lecture 8: "too large: oscillations"; Cohen et al. 2021 (arXiv 2103.00065)'
+
+    def look(self, case: Case) -> Finding | None:
+        if case.in_batches or not case.long_enough or not case.steps_by_rate or rises(case.train, 0) < OFTEN:
+            return None
+        seen = f"each step sees all the examples, and the loss rose in {rises(case.train, 0):.0%} of the epochs"
+        if case.last is not None and math.isfinite(case.last.sharpness):
+            stable = case.run.optimizer.stable_below(case.rows[-1]["lr"])
+            edge = f", where the rule is stable below {number(stable)}" if stable else ""
+            seen += f"; the largest curvature is {number(case.last.sharpness)}{edge}"
+        return self.found(seen, times_rate(case, LOWER))

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import final
+
+from runner.doctor.base import Case, Finding, Rule, number
+from runner.doctor.trend import UNFINISHED, left, quarter, rises
+
+STEEP = 0.1  # of the validation loss, in the last quarter
+# Of a constant answer's loss: of separable classes the loss falls for ever, as 1/t, and by then it is of no account.
+MATTERS = 0.005
+TIMES = 4  # as many epochs
+
+
+@final
+class StoppedEarly(Rule):
+    """A run that came to its limit while its losses were falling.
+
+    Source: Sun p. 32: "premature sloping is a sign of early stopping - increase the number of epochs".
+    """
+
+    name = "stopped too early"
+    source = 'Sun p. 32: "premature sloping is a sign of early stopping - increase the number of epochs!"'
+
+    def look(self, case: Case) -> Finding | None:
+        count = len(case.rows)
+        if not case.long_enough or count < case.run.limit or rises(case.train) > 0:
+            return None
+        if case.best <= count - max(2, quarter(case.val)):
+            return None
+        before, now = case.val[-1 - quarter(case.val)], case.val[-1]
+        steep = 1 - now / before if before > 0 else 0.0
+        if not case.train[-1] < case.train[-1 - quarter(case.train)]:
+            return None
+        if not (steep >= STEEP and before - now >= MATTERS * case.chance) and left(case) < UNFINISHED:
+            return None
+        seen = (
+            f"the validation loss was still falling when the limit of {count} epochs came: by {steep:.0%} in the last "
+            f"{quarter(case.val)}, to {number(now)}"
+        )
+        return self.found(seen, f"epochs={TIMES * case.run.epochs}")

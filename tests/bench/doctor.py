@@ -1,0 +1,102 @@
+"""Whether `optrun doctor` names the faults of runs that were made to have them: `make doctor-truth`.
+
+Runs with each fault, ten and more, and healthy ones, of tests/doctor/planted.py: each is trained and looked at again
+from its folder. Where a fault is a matter of degree, it counts if the same run with the cure comes a tenth lower.
+Counted is how often the fault is named first, and at all; of healthy runs, how often anything is named, from the folder
+and by the lines at the end of the run. The thresholds were chosen on other data sets, or other examples, and other
+seeds (`--lot chosen` shows those). With --readme README.md the table is written there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runner.doctor.rules import RULES
+from runner.doctor.told import short
+from tests.bench import readme
+from tests.doctor.planted import Lot, Words, faults, healthy
+from tests.doctor.trained import has_the_fault, looked_at, named
+
+HEALTHY = "healthy"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was said of a run: the rules that saw something, the lines at its end; `ill`: whether it has the fault."""
+
+    fault: str
+    words: Words
+    found: list[str]
+    remarks: list[str]
+    ill: bool
+
+
+def told(fault: str, words: Words) -> Told:
+    """Train one run, look at it, forget it."""
+    with tempfile.TemporaryDirectory() as folder:
+        case = looked_at(words, Path(folder) / "run")
+        ill = has_the_fault(fault, words, case, Path(folder) / "cured")
+    return Told(fault, words, named(case), list(short(replace(case, measured=None), "optrun", "")), ill)
+
+
+def census(lot: Lot) -> Iterator[Told]:
+    """Every run of a lot, as many at a time as there are processors."""
+    runs = [(fault, words) for fault, of in (faults(lot) | {HEALTHY: healthy(lot)}).items() for words in of]
+    # processes of their own start: one that is forked from a program with threads may hang
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(told, *zip(*runs, strict=True))
+
+
+def table(everything: list[Told]) -> Iterator[str]:
+    """The lines of the table, in Markdown, and what they come to."""
+    by_fault: dict[str, list[Told]] = defaultdict(list)
+    for each in everything:
+        by_fault[each.fault].append(each)
+    well = by_fault.pop(HEALTHY)
+    yield "| planted | runs | named first | named at all | instead, or nothing |"
+    yield "|---|---:|---:|---:|---|"
+    titles = {type(rule).__name__: rule.name for rule in RULES}
+    for fault in titles:
+        of = [each for each in by_fault[fault] if each.ill]
+        first = sum(each.found[:1] == [fault] for each in of)
+        at_all = sum(fault in each.found for each in of)
+        instead = [titles[each.found[0]] if each.found else "nothing" for each in of if each.found[:1] != [fault]]
+        counted = ", ".join(f"{name} ({instead.count(name)})" for name in sorted(set(instead)))
+        yield f"| {titles[fault]} | {len(of)} | {first} | {at_all} | {counted} |"
+    yield ""
+    spared = sum(not each.ill for of in by_fault.values() for each in of)
+    yield f"{spared} more runs were not counted: the cure made them hardly better, so that they do not have the fault"
+    yield ""
+    alarms = [each for each in well if each.found]
+    said = sum(bool(each.remarks) for each in well)
+    which = f" ({', '.join(titles[each.found[0]] for each in alarms)})" if alarms else ""
+    yield f"{len(well)} healthy runs: {len(alarms)} with a false alarm{which}, {said} with one in their last lines"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make doctor-truth", description=(__doc__ or "").strip())
+    parser.add_argument("--readme", type=Path, help="a file to write the table into, between its marks")
+    parser.add_argument("--lot", choices=("chosen", "judged"), default="judged", help="which runs")
+    given = parser.parse_args()
+    everything = []
+    for each in census(given.lot):
+        everything.append(each)
+        right = not each.found if each.fault == HEALTHY else each.found[:1] == [each.fault]
+        if not right and each.ill:
+            print(f"{each.fault} was told as {each.found}: optrun {' '.join(each.words)}", flush=True)
+    lines = list(table(everything))
+    print("\n".join(lines))
+    if given.readme:
+        readme.write(given.readme, "doctor-truth", lines)
+
+
+if __name__ == "__main__":
+    main()
