@@ -104,7 +104,11 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
     from hydra.core.override_parser.types import IntervalSweep, RangeSweep
     from hydra.errors import HydraException
 
-    no_names = (int, float, type(None), RangeSweep, IntervalSweep)
+    no_names = (int, float, list, type(None), RangeSweep, IntervalSweep)
+
+    def is_no_name(one: Any) -> bool:
+        return isinstance(one, no_names) or (isinstance(one, str) and ".." in one.split("/"))
+
     for argument in arguments:
         key, _, value = argument.lstrip("+").partition("=")
         try:
@@ -120,7 +124,7 @@ def refuse_unreadable(arguments: Sequence[str]) -> None:
             ) from None
         room = room_within(argument) or key.partition("@")[0]
         named = room in room_names() or re.match("hydra(/|$)", key)
-        if named and parsed.is_delete() is False and any(isinstance(one, no_names) for one in names_in(parsed.value())):
+        if named and parsed.is_delete() is False and any(map(is_no_name, names_in(parsed.value()))):
             do = f"choose one from `optrun list {room}`" if room in room_names() else "see Hydra's documentation"
             raise ConfigError(key, value, allowed="the name of a choice", do=do)
 

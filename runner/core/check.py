@@ -61,6 +61,7 @@ Unit = Annotated[float, Range(least=0, most=1)]
 Share = Annotated[float, Range(above=0, below=1)]
 Count = Annotated[int, Range(least=1, most=MANY)]
 Depth = Annotated[int, Range(least=1, most=1000)]  # of parts that are made one by one, a millisecond each
+Draws = Annotated[int, Range(least=1, most=10_000)]  # of what is computed anew each time, milliseconds to seconds each
 Index = Annotated[int, Range(least=0)]
 
 

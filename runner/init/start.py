@@ -36,6 +36,6 @@ class Start(Init):
                 "start",
                 list(self.point),
                 allowed=f"one number, or one for each of the {weight.numel()} elements of {list(weight.shape)}",
-                do="give start=[...] of that length",
+                do="give start=[...], which is init.point, of that length",
             )
         weight.copy_(weight.new_tensor(self.point).expand(weight.numel()).view_as(weight))

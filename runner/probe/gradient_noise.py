@@ -6,8 +6,9 @@ from typing import final
 
 import torch
 
-from runner.core.check import Count
-from runner.core.errors import Diverged
+from runner.core.check import Count, Draws
+from runner.core.errors import ConfigError, Diverged
+from runner.core.theta import Layout
 from runner.probe.base import Observation, Probe, numbers
 
 
@@ -37,7 +38,12 @@ class GradientNoise(Probe):
 
     examples: Count = 500
     sizes: tuple[Count, ...] = (1, 10, 100)
-    draws: Count = 20
+    draws: Draws = 20
+
+    def check(self, layout: Layout) -> None:
+        if not self.sizes:
+            do = "give probe.sizes=[1,10,100], say"
+            raise ConfigError("probe.sizes", [], allowed="at least one size of a mini-batch", do=do)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from runner.core.check import Count
+from runner.core.check import Count, Draws
 from runner.linalg.trace import hutchinson_trace
 from runner.probe.base import Observation, Probe, numbers
 
@@ -27,7 +27,7 @@ class HessianTrace(Probe):
     """
 
     examples: Count = 500
-    signs: Count = 10
+    signs: Draws = 10
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from runner.core.check import Count, Unit
+from runner.core.check import Count, Draws, Unit
 from runner.linalg.spectral_density import spectral_density
 from runner.probe.base import Observation, Probe, numbers
 
@@ -36,7 +36,7 @@ class Spectrum(Probe):
     """
 
     examples: Count = 500
-    draws: Count = 3
+    draws: Draws = 3
     steps: Count = 30
     zero: Unit = 0.01
 

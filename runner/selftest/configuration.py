@@ -168,6 +168,7 @@ COMPANY: tuple[tuple[str, ...], ...] = (
     ("optimizer=muon",),
 )
 FILES = {"csv", "npy", "npz", "idx", "mnist", "fashion_mnist", "cifar10"}  # bad_data has their arguments
+NEVER_TRAINS = {"zero_one"}  # refused whatever its arguments are
 
 
 @final
@@ -237,7 +238,7 @@ def at_every_key(folder: Path, optrun: Optrun, some: int | None) -> Iterator[Tri
         (room.name, entry.name, f"{room.name.replace('/', '.')}.{argument.name}")
         for room in menu.rooms()
         for entry in room.choices
-        if entry.name not in FILES
+        if entry.name not in (*FILES, *NEVER_TRAINS)
         for argument in entry.arguments
     ]
     places = [(*key, value) for key in keys for value in (*NEVER, *DOUBTFUL)]

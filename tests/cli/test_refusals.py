@@ -56,6 +56,16 @@ REFUSED = {
     "expect=0": ("expect=0", "named values, each a number", "give expect=... a mapping {name: value}"),
     "optimizer=3": ("optimizer=3", A_NAME, "choose one from `optrun list optimizer`"),
     "optimizer=null": ("optimizer=null", A_NAME, "choose one from `optrun list optimizer`"),
+    "optimizer.inner=[[1],[2]]": (
+        "optimizer.inner=[[1],[2]]",
+        A_NAME,
+        "choose one from `optrun list optimizer`",
+    ),
+    "optimizer.inner=../../x": (
+        "optimizer.inner=../../x",
+        A_NAME,
+        "choose one from `optrun list optimizer`",
+    ),
     "optimizer=[1]": ("optimizer=[1]", A_NAME, "choose one from `optrun list optimizer`"),
     "architecture/activation=true": (
         "architecture/activation=true",

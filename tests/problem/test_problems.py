@@ -160,7 +160,7 @@ def test_another_start_is_given_as_a_key_and_a_wrong_one_is_refused(call: Call, 
     assert refusal(call("problem=ravine", "start=[1,2,3]")) == (
         "start=[1.0,2.0,3.0] is refused",
         "allowed: one number, or one for each of the 2 elements of [2, 1]",
-        "do this: give start=[...] of that length",
+        "do this: give start=[...], which is init.point, of that length",
     )
     assert refusal(call("problem=ravine", "start=[x]"))[0] == "start=[x] is refused"
 

@@ -78,7 +78,7 @@ def test_the_list_of_jobs_is_replaced_before_a_new_one_starts(
     call("-m", "seed=0,1", *TINY, SWEEP)
     seen = []
 
-    def prepare(run, examples_of):  # type: ignore[no-untyped-def]
+    def prepare(run, examples_of, *others):  # type: ignore[no-untyped-def]
         seen.append(len(json.loads((tmp_path / "sweep" / "sweep.json").read_text())["jobs"]))
         raise ZeroDivisionError
 

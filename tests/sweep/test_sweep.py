@@ -117,10 +117,10 @@ def test_an_unexpected_error_is_a_row_and_stops_nobody(
 
     real = job.prepare
 
-    def prepare(run, examples_of):  # type: ignore[no-untyped-def]
+    def prepare(run, examples_of, *others):  # type: ignore[no-untyped-def]
         if run.seed < 3:
             raise ZeroDivisionError("a bug")
-        return real(run, examples_of)
+        return real(run, examples_of, *others)
 
     monkeypatch.setattr(job, "prepare", prepare)
     answer = call("-m", "seed=range(4)", *TINY, SWEEP, f"workers={workers}")
@@ -160,7 +160,7 @@ def test_the_list_of_jobs_is_written_before_the_first_one_starts(
 
     seen = []
 
-    def prepare(run, examples_of):  # type: ignore[no-untyped-def]
+    def prepare(run, examples_of, *others):  # type: ignore[no-untyped-def]
         seen.append(len(json.loads((tmp_path / "sweep" / "sweep.json").read_text())["jobs"]))
         raise ZeroDivisionError
 

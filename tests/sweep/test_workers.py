@@ -237,7 +237,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     from runner import job
     from runner.core.errors import DiskError
 
-    def prepare(run: Any, examples_of: Any) -> None:
+    def prepare(run: Any, examples_of: Any, *others: Any) -> None:
         raise DiskError("cannot write x: No space left on device")
 
     monkeypatch.setattr(job, "prepare", prepare)
