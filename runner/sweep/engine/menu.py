@@ -23,7 +23,7 @@ def chosen(name: str, given: Mapping[str, Any]) -> Engine:
     Raises `ConfigError` for a name or an argument that there is not, and for a value that is not allowed.
 
     >>> chosen("slurm", {"partition": "short", "time": 5})
-    Slurm(partition='short', account=None, time=5, cpus=1, gpus=0, memory=None, sbatch={})
+    Slurm(cpus=1, gpus=0, partition='short', account=None, time=5, memory=None, sbatch={})
     """
     if name not in ENGINES:
         do = f"{did_you_mean(name, list(ENGINES))}give one of these"
