@@ -10,7 +10,6 @@ has the folder and the screen. What each does of a step is told in `core/divided
 from __future__ import annotations
 
 import json
-import signal
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from runner.core import device
 from runner.core.errors import ConfigError, ProcessLost
 from runner.core.launched import place
 from runner.core.processes import Processes
-from runner.core.signals import HEEDED, Signals
+from runner.core.signals import Signals
 from runner.job import Result
 from runner.run import Material, Run
 from runner.screen.base import Screen
@@ -85,7 +84,8 @@ def worked(
     """
     torch.set_num_threads(m.threads)
     folder = SharedFolder(processes, own)
-    with Signals():
+    # A launcher ends the others when one process ends with an error. They have ended too, and only have to say how.
+    with Signals(last=True):
         try:
             with processes.leaving_together(), closing(folder):
                 with screen.training(job.header(run, m, folder)), job.failures_noted(folder), job.memory_errors():
@@ -96,10 +96,6 @@ def worked(
         except ProcessLost as error:
             again = f"torchrun --nproc-per-node={processes.size} -m runner resume {folder.path}"
             raise ProcessLost(f"{error}; what was committed is kept, `{again}` goes on from there") from error
-        finally:
-            # A launcher ends the others when one process ends with an error. They have ended too, and only have to say
-            # how: nothing is left to stop.
-            signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
 
 
 def join(processes: Processes, name: str) -> None:

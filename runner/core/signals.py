@@ -25,13 +25,16 @@ class Signals:
 
     Handlers can only be set in the main thread; elsewhere nothing is heeded and the process's own handling stays.
 
+    last    whether the process only has to say how it ended afterwards: what was heeded is ignored from then on.
+            Blocking it would not do, since another thread may be the one that hears it
     missed  the first signal of the latest one that was left without heeding it: it came just as a run ended by itself.
             Who would go on with another run must look, or the signal is lost
     """
 
     missed: ClassVar[int] = 0
 
-    def __init__(self) -> None:
+    def __init__(self, last: bool = False) -> None:
+        self.last = last
         self.received = 0
         self._before: dict[int, Any] = {}
 
@@ -48,7 +51,7 @@ class Signals:
         if not (kind and issubclass(kind, Interrupted | KeyboardInterrupt)):
             Signals.missed = self.received
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self.last else handler)
         self._before.clear()
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -130,3 +130,12 @@ def test_a_signal_that_was_heeded_is_not_missed_and_one_before_another_error_is(
     with pytest.raises(ZeroDivisionError):
         signalled_before(ZeroDivisionError())
     assert Signals.missed == signal.SIGTERM
+
+
+def test_who_only_has_to_say_how_it_ended_ignores_what_comes_afterwards() -> None:
+    with Signals(last=True):
+        with Signals() as inner:
+            signal.raise_signal(signal.SIGTERM)
+        assert inner.received == signal.SIGTERM
+        assert signal.SIG_IGN not in handlers()
+    assert handlers() == [signal.SIG_IGN] * len(HEEDED)
