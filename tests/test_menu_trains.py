@@ -21,8 +21,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from runner import build, job, menu
-from runner.cli import CONF, prepared
+from runner.composing import prepared
 from runner.core.errors import ConfigError
+from runner.grammar import CONF
 from runner.screen.base import Silent
 
 ROOMS = {place.name: place.names for place in menu.rooms()}
