@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def one_thread() -> None:
     """The order of a sum is that of one thread, and a busy machine does not make a small test wait for a second one."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def usual_handling() -> Iterator[None]:
+    """The signals as a terminal leaves them, also where the tests run under nohup or in a background job."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

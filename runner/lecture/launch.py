@@ -14,7 +14,6 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,11 @@ from runner.core.errors import ConfigError, CorruptError
 from runner.lecture.base import Claim, claim
 from runner.lecture.measure import Outcome, estimated, measured
 from runner.screen.base import Screen, shortest
-from runner.store.base import disk, read_json, write_json
+from runner.store.base import read_json, write_json
 from runner.store.folder import is_run, read_rows, read_status, sealed, unsealed, whole
 from runner.sweep.base import Job, read_jobs, write_jobs
 from runner.sweep.grid import Cell, Grid, refuse_shared_folders
-from runner.sweep.launch import Sweep, Way, cleared, owned, refuse_taken
+from runner.sweep.launch import Sweep, Way, claimed, cleared, owned, refuse_taken
 
 Found = dict[str, dict[str, list[float]]]  # circumstance -> arm -> one number for each seed
 
@@ -87,18 +86,8 @@ def start(asked: Asked, path: Path, way: Way) -> int:
     for refused in grid.refused.values():
         raise refused
     refuse_shared_folders(grid.jobs)
-    with disk(path, "make the folder of the experiment"):
-        path.mkdir(parents=True, exist_ok=True)
-    with owned(path):
-        refuse_taken(path)
-        about = {
-            "title": asked.name,
-            "command": asked.command,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "metrics": grid.metrics,
-            "threads": way.threads(len(grid.jobs)),
-            "lanes": way.lanes,
-        }
+    with claimed(path):
+        about = way.about(asked.name, asked.command, grid.metrics, len(grid.jobs))
         write_jobs(path, grid.jobs, about)
         listed = [dataclasses.asdict(place) for place in todo]
         write_json(path / FILE, sealed({"format": FORMAT, "name": asked.name, "claim": asked.node, "jobs": listed}))

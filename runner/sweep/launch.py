@@ -70,6 +70,17 @@ class Way:
         """What `threads=auto` is in a sweep of so many jobs."""
         return self.engine.threads(self.engine.workers(jobs, self.workers))
 
+    def about(self, title: str, command: str, metrics: dict[str, str], jobs: int) -> dict[str, Any]:
+        """What stands in sweep.json beside the list of its jobs, of which there will be so many."""
+        return {
+            "title": title,
+            "command": command,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "metrics": metrics,
+            "threads": self.threads(jobs),
+            "lanes": self.lanes,
+        }
+
 
 def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
     """Run a new sweep. Returns the exit code."""
@@ -78,18 +89,8 @@ def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
     way.engine.ready(way.workers)
     grid = Grid.of(cells, way.plugins).usable()
     refuse_shared_folders(grid.jobs)
-    with disk(path, "make the sweep folder"):
-        path.mkdir(parents=True, exist_ok=True)
-    with owned(path):
-        refuse_taken(path)
-        about = {
-            "title": grid.title,
-            "command": command,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "metrics": grid.metrics,
-            "threads": way.threads(len(grid.jobs)),
-            "lanes": way.lanes,
-        }
+    with claimed(path):
+        about = way.about(grid.title, command, grid.metrics, len(grid.jobs))
         write_jobs(path, grid.jobs, about)
         return Sweep(path, grid.jobs, about, way, grid.runs, grid.refused).run()
 
@@ -361,6 +362,16 @@ class Sweep:
         if not all(each.met for each in found):
             return ExpectationMissed.exit_code
         return worst[0] if worst else 0
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Make a new sweep folder and hold its lock; refuses one that holds something."""
+    with disk(path, "make the sweep folder"):
+        path.mkdir(parents=True, exist_ok=True)
+    with owned(path):
+        refuse_taken(path)
+        yield
 
 
 @contextmanager

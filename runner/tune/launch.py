@@ -6,18 +6,16 @@ import math
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from runner.core.errors import ConfigError
 from runner.run import Run
 from runner.screen.base import Screen, percent, shortest
-from runner.store.base import disk
 from runner.store.folder import is_run, read_rows, whole
 from runner.sweep.base import Job, Row, completed, read_jobs, row_from, rows_of, write_jobs, write_table
 from runner.sweep.grid import Grid, refuse_shared_folders
-from runner.sweep.launch import Sweep, Way, cleared, owned, refuse_taken
+from runner.sweep.launch import Sweep, Way, claimed, cleared, owned, refuse_taken
 from runner.tune.base import Asked, Plan, Search, State, Told, read_plan, searched, write_plan
 from runner.tune.pruning import History, hurdles, judged_by, pruned
 from runner.tune.results import Results, Trial, table_of_expected, table_of_trials, write_results
@@ -33,18 +31,8 @@ def start(asked: Asked, plan: Plan, path: Path, way: Way) -> int:
     refuse_taken(path)
     way.engine.ready(way.workers)
     search = searched(asked, plan, way.plugins)
-    with disk(path, "make the sweep folder"):
-        path.mkdir(parents=True, exist_ok=True)
-    with owned(path):
-        refuse_taken(path)
-        about = {
-            "title": search.grid.title,
-            "command": asked.command,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "metrics": search.grid.metrics,
-            "threads": way.threads(plan.runs),
-            "lanes": way.lanes,
-        }
+    with claimed(path):
+        about = way.about(search.grid.title, asked.command, search.grid.metrics, plan.runs)
         write_jobs(path, [], about)
         write_plan(path, plan, asked)
         return Tune(path, asked, search, way, [], about).run()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,14 +28,7 @@ OFTEN = "runner.selftest.inside.often"
 ARGUMENTS = (*CONFIGURATIONS["adam with dropout"], "epochs=120")
 
 
-@pytest.fixture(autouse=True)
-def usual_handling() -> Iterator[None]:
-    """The signals as a terminal leaves them, also where the tests run under nohup or in a background job."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("usual_handling")
 
 
 @pytest.fixture(scope="module")

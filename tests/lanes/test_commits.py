@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +34,7 @@ KINDS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def usual_handling() -> Iterator[None]:
-    """SIGTERM as a terminal leaves it, also where the tests run in a background job."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGTERM, before)
+pytestmark = pytest.mark.usefixtures("usual_handling")
 
 
 def interrupted(runs: list[Run], paths: list[Path], steps: int, patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,14 +25,7 @@ LOST = r"optrun: a process of this run was lost \(.+\); what was committed is ke
 LOST += r"`torchrun --nproc-per-node=2 -m runner resume \S+/cut` goes on from there"
 
 
-@pytest.fixture(autouse=True)
-def usual_handling() -> Iterator[None]:
-    """The signals as a terminal leaves them, also where the tests run under nohup or in a background job."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("usual_handling")
 
 
 @pytest.fixture(scope="module")
