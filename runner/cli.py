@@ -130,7 +130,7 @@ def trained(arguments: list[str]) -> int:
             do="give lr=... alone",
         )
     prepared(arguments)
-    if experiment.named(arguments):
+    if any(map(experiment.names_one, arguments)):
         return experiment.asked(arguments)
     given = {argument.split("=")[0] for argument in arguments if argument.startswith("-")} & flags.HYDRAS
     if given:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runner.command.base import is_way, screen, ways_in
 from runner.composing import by_hydra, searched_too, split_flags, stamp
 from runner.core.errors import ConfigError, did_you_mean
-from runner.grammar import plain, plugin_names, spelled
+from runner.grammar import lenient, plain, plugin_names, spelled
 from runner.menu.lectures import experiments
 
 if TYPE_CHECKING:
@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 
 def named(arguments: Sequence[str]) -> str:
     """The experiment that the arguments choose: `grosse/ravine` of `+experiment=grosse/ravine`, or nothing."""
-    given = [a.partition("=")[2] for a in arguments if a.lstrip("+").startswith("experiment=")]
-    return given[-1] if given else ""
+    return next((a.partition("=")[2] for a in reversed(arguments) if names_one(a)), "")
+
+
+def names_one(argument: str) -> bool:
+    """Whether an argument is the one that chooses an experiment.
+
+    >>> names_one("+experiment=grosse/ravine"), names_one("optimizer=adam")
+    (True, False)
+    """
+    return argument.lstrip("+").startswith("experiment=")
 
 
 def asked(arguments: list[str]) -> int:
     """Run all arms of it, with what else the command says on top of each."""
     refuse_many(arguments)
-    own = [a for a in arguments if not is_way(a) and not a.lstrip("+").startswith("experiment=")]
+    own = [a for a in arguments if not is_way(a) and not names_one(a)]
     name, plugins = named(arguments), plugin_names(arguments)
     directory, root, overrides = split_flags([f"+experiment={name}", *own])
     if directory is None:
@@ -43,9 +51,9 @@ def asked(arguments: list[str]) -> int:
 
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        master = hydra.compose_config(root, [*overrides, *searched_too(directory)], RunMode.MULTIRUN, False)
+        master = hydra.compose_config(root, [*lenient(overrides), *searched_too(directory)], RunMode.MULTIRUN, False)
         composer = Composer(hydra.config_loader, master)
-        whole = build.plain(composer.task(overrides))
+        whole = build.plain(composer.task(lenient(overrides)))
         if "lecture" not in whole:
             do = "`optrun lectures` lists those of the lectures"
             raise ConfigError("experiment", name, allowed="an experiment with a claim", do=do)
@@ -54,7 +62,7 @@ def asked(arguments: list[str]) -> int:
             return {key: value for key, value in build.plain(config).items() if key != "lecture"}
 
         def cell(more: Sequence[str]) -> Cell:
-            mine = [*overrides, *more]
+            mine = lenient([*overrides, *more])
             return Cell(tuple(map(plain, mine)), partial(composer.values, mine, values), partial(composer.folder, mine))
 
         wanted = launch.Asked(name, whole["lecture"], cell, spelled(arguments))

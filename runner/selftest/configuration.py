@@ -92,6 +92,16 @@ BAD = {  # at the plain keys: refused, each of them
         "{val_loss:[1]}",
     ),
 }
+WRONG = ("-1", "2.5", "true", "''", "null", "[]", "{}", "abc", "'5'", "99999999999999999999")
+WAYS = {  # of what is more than one run: refused, each of them; what a cluster has names for is text, its to refuse
+    "-m lr=1,2": ("workers", "lanes", "engine"),
+    "-m lr=1,2 engine=processes": ("workers",),
+    "-m lr=1,2 engine=slurm": tuple(
+        f"engine.{name}" for name in ("cpus", "gpus", "time", "memory", "sbatch", "nothing")
+    ),
+    "-m lr=1,2 engine=ray": ("engine.cpus", "engine.gpus"),
+    "tune lr=0.1,1": ("runs", "total_epochs", "search", "prune", "goal", "batch"),
+}
 COMMANDS = (
     *("=3", "lr=", "lr='", 'lr="1', "lr=(1", "lr=[1", "lr={a", "lr=1=2", "lr==1", "lr,epochs=1", "lr lr=1", "lr=1,2"),
     *("+lr=1 lr=2", "lrr=0.1", "+lrr=0.1", "++lrr=0.1", "~lr", "~epochs", "~optimizer", "~nothing", "+optimizer=adam"),
@@ -154,7 +164,16 @@ COMMANDS = (
         "plot nowhere",
         "list nowhere",
     ),
+    *("engine=gpu", "engine=", "engine=slurm", "engine.cpus=2", "-m lr=1,2 engine=[ray]", "-m lr=1,2 engine.cpus=2"),
+    *("+experiment=", "+experiment=3", "+experiment=grosse", "+experiment=../x", "+experiment={a:1}"),
+    *("+experiment=grosse/ravine,grosse/mu_one", "-m +experiment=grosse/ravine", "+experiment=grosse/ravine lr=nan"),
+    *("+experiment=grosse/ravine nothing=1", "lectures nothing", "lectures run nothing"),
+    *("doctor", "doctor nowhere", "tune runs=0", "lr_range lr=nan", "lr_range nothing=1"),
     *(f"lr={'9' * 5000}", f"lr={'[' * 3000}", f"{'a' * 5000}=3", f"lr={'x' * 100_000}", "rezume", "--extend", "lr"),
+)
+FIRST = (
+    *("-m", "list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "doctor", "lectures"),
+    "+experiment=grosse/ravine",
 )
 # Company in which a choice trains; the first that does is taken.
 COMPANY: tuple[tuple[str, ...], ...] = (
@@ -182,7 +201,10 @@ class Configuration(Area):
         with forks() as optrun:
             short = effort == "short"
             bad = [f"{key}={value}" for key, values in BAD.items() for value in (*values, *NEVER)]
-            asked = [*COMMANDS, *bad]
+            ways = [
+                f"{what} {key}={value}" for what, keys in WAYS.items() for key in keys for value in (*WRONG, *NEVER)
+            ]
+            asked = [*COMMANDS, *bad, *ways]
             for command in asked[:: 8 if short else 1]:
                 arguments = split(command)
                 answer = asking(arguments, folder, optrun)
@@ -193,7 +215,7 @@ class Configuration(Area):
 def split(command: str) -> list[str]:
     """The arguments of a command; only flags and what goes with them stand before a space."""
     first = command.partition(" ")[0]
-    many = first in ("-m", "schedule", "gradcheck", "resume", "plot", "list") or command.count("=") == 2
+    many = first in FIRST or command.count("=") == 2
     return command.split(" ") if many and "==" not in command and command != "lr=1=2" else [command]
 
 

@@ -98,6 +98,19 @@ def test_an_experiment_that_is_not_there_is_refused_with_those_that_are(call: Ca
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("given", ["+experiment=", "+experiment=3", "experiment=[grosse/ravine]", "+experiment={a:1}"])
+def test_what_is_no_name_of_an_experiment_is_refused_in_the_same_words(given: str, call: Call) -> None:  # noqa: F811
+    answer = call(given)
+    assert answer.code == 2
+    assert answer.err.splitlines()[1].startswith("  allowed: an experiment of the lectures: grosse/")
+
+
+def test_a_key_that_there_is_not_is_refused_as_in_a_run_and_several_probes_are_a_list(call: Call) -> None:  # noqa: F811
+    assert call(QUICK, "nothing=1").err.startswith("optrun: nothing=1 is refused\n  allowed: the keys dataset, ")
+    answer = call(QUICK, "probe=[distance,symetry]")
+    assert answer.err.splitlines()[-1] == "  do this: did you mean symmetry? `optrun list probe` describes them"
+
+
 def test_they_are_listed_with_their_verdicts(call: Call) -> None:  # noqa: F811
     assert call(QUICK, "hydra.run.dir=outputs/one").code == 0
     answer = call("lectures")
