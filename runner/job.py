@@ -237,7 +237,7 @@ def unpacked(data: bytes, most: int) -> dict[str, Any]:
 def work(opened: Opened, screen: Screen, pictures: bool) -> Result:
     """Train in an open folder, then write the summary, judge the expectations and draw the pictures."""
     run, m, folder = opened.run, opened.m, opened.folder
-    torch.set_num_threads(m.threads)
+    m.settle()
     with screen.training(header(run, m, folder)), failures_noted(folder), memory_errors():
         if opened.together:
             (((_, ending),),) = lanes.train([lanes.Lane.of(run, m, folder, screen)])
@@ -329,10 +329,12 @@ def failures_noted(folder: Folder) -> Iterator[None]:
 
 
 def note(folder: Folder, error: BaseException) -> None:
-    """Write into a folder what cut its run off."""
-    interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
+    """Write into a folder what cut its run off; `GeneratorExit`: whoever asked for more heeded a signal instead."""
+    interrupted = isinstance(error, Interrupted | KeyboardInterrupt | GeneratorExit)
     status = "interrupted" if interrupted else "failed"
     verdict = str(error) if isinstance(error, OptrunError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, GeneratorExit):
+        verdict = "stopped with the sweep"
     try:
         folder.conclude({"status": status, "verdict": verdict, "epochs": len(folder.rows)})
     except OptrunError:

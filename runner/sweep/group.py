@@ -9,11 +9,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from runner import job, lanes
 from runner.core.errors import ConfigError, DiskError, Interrupted, LockedError, OptrunError, OutOfMemory, TakenError
@@ -231,12 +229,10 @@ def trained_together(group: Sequence[Task], manner: Manner, shared: Shared) -> I
                     ready.append((task, *job.prepared(settled(task, manner), shared)))
             except Exception as error:
                 yield outcome(task, error)
-        for (task, _, _), found in zip(ready, lanes.at_once(claimed, ready), strict=True):
-            if isinstance(found, Exception):
+        for (task, _, _), found in zip(ready, lanes.at_once(partial(claimed, waiting), ready), strict=True):
+            if found is not None:
                 yield outcome(task, found)
-            else:
-                waiting.append(Member.of(task, found))
-        torch.set_num_threads(waiting[0].opened.m.threads if waiting else 1)
+        waiting.sort(key=lambda each: each.task.job.number)
         while waiting:
             yield from in_step([each for each in waiting if each.step == waiting[0].step], waiting, manner)
     except OutOfMemory as error:
@@ -247,17 +243,22 @@ def trained_together(group: Sequence[Task], manner: Manner, shared: Shared) -> I
             return
         for half in (left[: len(left) // 2], left[len(left) // 2 :]):  # from where each was committed
             yield from trained_together(half, manner, shared)
+    except (Interrupted, GeneratorExit) as error:  # a signal that came where none of these was in training
+        for each in waiting:
+            job.note(each.opened.folder, error)
+        raise
     finally:
         close(waiting)
 
 
-def claimed(ready: tuple[Task, Run, Material]) -> Opened | Exception:
-    """The run of a task in a new folder, or why it has none."""
+def claimed(waiting: list[Member], ready: tuple[Task, Run, Material]) -> Exception | None:
+    """Put the run of a task, in a new folder, among those that wait; or say why it has none."""
     task, run, m = ready
     try:
-        return job.claimed(run, m, task.folder, task.command, together=True)
+        waiting.append(Member.of(task, job.claimed(run, m, task.folder, task.command, together=True)))
     except Exception as error:
         return error
+    return None
 
 
 def close(waiting: list[Member]) -> None:
@@ -274,6 +275,7 @@ def concluded(opened: job.Opened, ending: Ending) -> job.Result:
 def in_step(members: Sequence[Member], waiting: list[Member], manner: Manner) -> Iterator[Outcome]:
     """Train runs that stand at one step; each is taken out of `waiting` as it ends."""
     left = {id(each.lane): each for each in members}
+    members[0].opened.m.settle()  # alike in all that share a program
     try:
         with job.memory_errors():
             for endings in lanes.train([each.lane for each in members]):

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,3 +238,40 @@ def test_a_signal_that_comes_just_as_a_run_ends_stops_what_would_come_after(
         signal.signal(signal.SIGTERM, before)
     assert [each.summary["status"] for each in found] == ["completed"] * (1 if how == "one by one" else 2)
     assert Signals.missed == 0
+
+
+@pytest.mark.parametrize("when", ["between two claims", "before the first step", "by whoever asks for more"])
+def test_a_signal_outside_of_training_is_noted_in_every_folder_that_was_made(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = together(tmp_path, [replace(ONE, epochs=n, stop=Epochs(epochs=n)) for n in (1, 2)])
+
+    def stopped(*_: object) -> None:
+        raise Interrupted("stopped by signal 15", 15)
+
+    at_once = lanes.at_once
+
+    def claimed_first(*given: Any) -> None:
+        at_once(*given)
+        stopped()
+
+    if when == "between two claims":
+        monkeypatch.setattr(lanes, "at_once", claimed_first)
+    if when == "before the first step":
+        monkeypatch.setattr(group, "in_step", stopped)
+    found = group.train_group(ours, MANNER, Shared())
+    if when == "by whoever asks for more":
+        assert next(found).summary["status"] == "completed"
+        found.close()  # type: ignore[attr-defined]
+    else:
+        with pytest.raises(Interrupted):
+            list(found)
+    left = [read_status(task.folder) for task in ours]
+    verdict = "stopped with the sweep" if when == "by whoever asks for more" else "stopped by signal 15"
+    expected = [("interrupted", verdict)] * 2
+    if when == "by whoever asks for more":
+        expected[0] = ("completed", left[0]["verdict"])
+    assert [(each["status"], each["verdict"]) for each in left] == expected
+    monkeypatch.undo()
+    unended = [task for task, each in zip(ours, left, strict=True) if each["status"] != "completed"]
+    assert [each.summary["status"] for each in trained(unended)] == ["completed"] * len(unended)
