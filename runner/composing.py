@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from runner.core.errors import ConfigError, did_you_mean
 from runner.grammar import CONF, chosen_at, lenient, plugin_names, refuse_unreadable
 from runner.guard import watched
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from omegaconf import DictConfig
 
 PACKAGE = Path(__file__).parent
@@ -86,11 +88,41 @@ def task(config: DictConfig) -> DictConfig:
     return ours
 
 
-def split_flags(arguments: list[str]) -> tuple[str | None, str, list[str]]:
-    """(--config-dir, --config-name, overrides) of the arguments of one run."""
+def flags_first(arguments: list[str]) -> list[str]:
+    """The same with Hydra's flags before the overrides, as it wants them: `lr=1,2 -m seed=1,2` is no error."""
+    overrides = read_flags(arguments).overrides
+    left = list(overrides)
+    flags = []
+    for argument in arguments:
+        if argument in left:
+            left.remove(argument)
+        else:
+            flags.append(argument)
+    return [*flags, *overrides]
+
+
+def read_flags(arguments: list[str]) -> Namespace:
+    """Hydra's flags and the overrides, in whatever order they stand; `ConfigError` for another flag."""
     from hydra._internal.utils import get_args_parser
 
-    parsed = get_args_parser().parse_args(arguments)
+    parser = get_args_parser()
+    parser.error = refuse_flag  # type: ignore[assignment,method-assign]  # argparse would print Hydra's usage and leave
+    return parser.parse_intermixed_args(arguments)
+
+
+def refuse_flag(said: str) -> NoReturn:
+    """`ConfigError` for what argparse says of a flag."""
+    unknown = said.removeprefix("unrecognized arguments: ")
+    if unknown != said:
+        do = "`optrun --help` shows what there is, `optrun --hydra-help` Hydra's flags"
+        raise ConfigError("", unknown, allowed="a flag of optrun or Hydra, or key=value", do=do)
+    flag, _, what = said.removeprefix("argument ").partition(": ")
+    raise ConfigError("", flag, allowed=what, do="`optrun --hydra-help` shows Hydra's flags")
+
+
+def split_flags(arguments: list[str]) -> tuple[str | None, str, list[str]]:
+    """(--config-dir, --config-name, overrides) of the arguments of one run."""
+    parsed = read_flags(arguments)
     directory = existing_folder(parsed.config_dir) if parsed.config_dir else None
     return directory, parsed.config_name or "config", parsed.overrides
 
