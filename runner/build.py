@@ -29,6 +29,7 @@ from runner.architecture.base import Architecture
 from runner.core import device
 from runner.core.check import Choice, Count, Number, Rate, checked, hints_of, only_known
 from runner.core.errors import ConfigError, did_you_mean
+from runner.core.precision import Precision, refuse_elsewhere, refuse_unresolved
 from runner.dataset.base import Dataset
 from runner.init.base import Init
 from runner.loss.base import Loss
@@ -140,7 +141,8 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = (), choose: Choose | 
     lr = checked("lr", config["lr"], Rate, *([default_lr] if isinstance(default_lr, int | float) else []))
     epochs = checked("epochs", config["epochs"], Count)
     name = checked("device", config.get("device", "auto"), str)
-    device.resolve(name)
+    precision = checked("precision", config.get("precision", "float32"), Precision)
+    refuse_elsewhere(precision, device.resolve(name))
     parts = {room: choose(room, config[room], role, plugins) for room, role in ROOMS.items()}
     given = parts["stop"]
     parts["stop"] = bounded(given, epochs)
@@ -151,9 +153,10 @@ def run(config: dict[str, Any], plugins: tuple[str, ...] = (), choose: Choose | 
         seed=config["seed"],
         device=name,
         threads=config.get("threads", "auto"),
-        precision=config.get("precision", "float32"),
+        precision=precision,
         expect=config.get("expect", {}),
     )
+    refuse_unresolved(precision, made.optimizer.needs, made.optimizer.label, products=not made.dataset.empty)
     refuse_unknown_expectations(made)
     refuse_unknown_columns(made, given)
     return made

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from runner import build
 from runner.core.errors import ConfigError, CorruptError
 from runner.doctor.base import Case
@@ -48,7 +46,7 @@ def looked_at(path: Path, plugins: tuple[str, ...]) -> tuple[Case, dict[str, Any
     saved = found[0]["content"] if found else None
     if saved is not None:
         refuse_other_form(path / "checkpoint", saved, COMMITTED)
-    torch.set_num_threads(m.threads)
+    m.settle()
     with memory_errors():
         found_there = measured(run, m, saved)
     case = Case(run, rows, status["status"], len(m.train), len(m.validation), chance(run.loss, m.train.y), found_there)

@@ -17,7 +17,6 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from runner.core.check import Range
 from runner.core.errors import ConfigError, Diverged
@@ -135,7 +134,7 @@ def show(run: Run, low: float, high: float, steps: int, folder: Path) -> Iterato
     """The lines to print, and `lr_range.csv`, `.png` and `.svg` in `folder`."""
     checked(low, high)
     m = prepare(run)
-    torch.set_num_threads(m.threads)
+    m.settle()
     yield f"lr range:   {run.dataset.label} · {run.architecture.label} · {run.optimizer.label}, {steps} steps"
     found = tried(run, m, low, high, steps)
     if len(found.rates) < FEWEST:

@@ -82,7 +82,7 @@ def worked(
 
     Raises `ProcessLost` where one of the processes is gone, with what to do.
     """
-    torch.set_num_threads(m.threads)
+    m.settle()
     folder = SharedFolder(processes, own)
     # A launcher ends the others when one process ends with an error. They have ended too, and only have to say how.
     with Signals(last=True):

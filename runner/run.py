@@ -24,10 +24,10 @@ from runner.core import device as devices
 from runner.core.activity import activity
 from runner.core.check import Choice, Count, Index, Range, Rate
 from runner.core.curvature import Curved
-from runner.core.device import DTYPES, Precision
 from runner.core.divided import Divided
 from runner.core.errors import ConfigError, DataError
 from runner.core.moments import Moments
+from runner.core.precision import DTYPES, Precision, in_bfloat16, settle
 from runner.core.processes import Processes
 from runner.core.streams import stream
 from runner.core.theta import Layout, adopt
@@ -169,12 +169,18 @@ class Material:
     objective: Curved
     device: torch.device
     threads: int
+    precision: Precision
     statistics: Statistics
     remarks: tuple[str, ...]
     data_sha256: str
     start_sha256: str  # of theta before the first step
     order_sha256: str  # of the batches of the first epoch
     processes: int = 1  # among which the mini-batches are divided
+
+    def settle(self) -> None:
+        """Set torch up for this run: what holds for the whole process."""
+        torch.set_num_threads(self.threads)
+        settle(self.precision)
 
     @cached_property
     def network(self) -> Network:
@@ -248,6 +254,8 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read, processes: 
     with devices.one_thread():  # and on the CPU, so that every machine and device starts from the same numbers
         run.init.apply(module, run.seed)
     module.to(device).train()
+    if run.precision == "bf16":
+        in_bfloat16(module, device)
     examine(module, train.rows(torch.arange(min(2, len(train))))[0], outputs, of_classes=bool(examples.classes))
     theta, layout = adopt(module)
     with devices.one_thread():
@@ -281,6 +289,7 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read, processes: 
         objective=objective,
         device=device,
         threads=threads,
+        precision=run.precision,
         statistics=examples.statistics,
         remarks=(*examples.remarks, *run.optimizer.remarks(run.sampler.size(len(train)), len(train))),
         data_sha256=examples.sha256,

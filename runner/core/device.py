@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 
 from runner.core.errors import ConfigError
-
-Precision = Literal["float32", "float64"]
-DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
 # A second thread pays once a step has about this many multiply-adds for it; below, waking it costs more than it does,
 # and on a busy machine ten times more.

@@ -47,7 +47,8 @@ class Moments(nn.Module):
         self._sums: tuple[float, Tensor, Tensor] | None = None  # n, mean, sum of squared deviations
 
     def normalized(self, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-        """`scale [C] * z + shift [C]`."""
+        """`scale [C] * z + shift [C]`, in the precision of the kept moments, whatever that of x is."""
+        x = x.to(self.mean.dtype)
         if self._sums is not None:
             self._add(x.detach())
         if self.training and self.portion is not None:

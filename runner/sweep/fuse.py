@@ -26,6 +26,7 @@ import torch
 
 from runner.core import device as devices
 from runner.core.errors import Diverged, OptrunError
+from runner.core.precision import ROUNDED
 from runner.core.rows import Rows, RowsDiverged
 from runner.loss.base import Loss
 from runner.run import InMemory, Material, Run
@@ -45,12 +46,14 @@ def program(run: Run) -> tuple[Any, ...] | None:
     """What runs must have in common to train side by side; None where this one trains alone.
 
     Alone train: rules that ask for more than gradients (torch's classes), stop rules that go by the clock, probes that
-    look at steps, penalties of which a row depends on its neighbours by rounding; runs on a GPU, where none of this was
-    ever tried; and, found later, data that are read from the disk as needed.
+    look at steps, penalties of which a row depends on its neighbours by rounding; runs on a GPU or in bfloat16, where
+    none of this was ever tried; and, found later, data that are read from the disk as needed.
     """
     if run.device != "cpu" and (run.device != "auto" or devices.available() != ["cpu"]):
         return None
     rule = run.optimizer
+    if run.precision in ROUNDED:
+        return None
     if rule.gradients == "freely" or run.stop.timed or run.probe.follows or not run.regularizer.in_rows:
         return None
     if rule.gradients == "elsewhere" and not rule.rates_in_rows:

@@ -82,7 +82,7 @@ REFUSED = {
     "lr=\x1b[31m": (r"lr=\x1b[31m", WRITTEN, QUOTED),
     "precision=float16": (
         "precision=float16",
-        "float32 | float64",
+        "float64 | float32 | tf32 | bf16",
         "give precision=... one of these (did you mean float64?)",
     ),
     "optimizer=adamm": (
@@ -345,3 +345,35 @@ def test_the_runs_of_a_sweep_stay_in_its_folder(call: Call, tmp_path: Path) -> N
         "  do this: leave it out; hydra.sweep.dir=... says where the sweep is\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == []
+
+
+FLAG = "a flag of optrun or Hydra, or key=value"
+HELP = "`optrun --help` shows what there is, `optrun --hydra-help` Hydra's flags"
+FLAGS = {
+    ("--foo",): ("--foo", FLAG, HELP),
+    ("epochs=1", "-x"): ("-x", FLAG, HELP),
+    ("-m", "lr=1,2", "--foo=3"): ("--foo=3", FLAG, HELP),
+    ("--config-dir",): ("--config-dir/-cd", "expected one argument", "`optrun --hydra-help` shows Hydra's flags"),
+    ("lr=1", "--cfg", "jab", "epochs=1"): (
+        "--cfg/-c",
+        "invalid choice: 'jab' (choose from 'job', 'hydra', 'all')",
+        "`optrun --hydra-help` shows Hydra's flags",
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", FLAGS, ids=" ".join)
+def test_a_flag_that_there_is_not_is_refused_like_a_key(arguments: tuple[str, ...], call: Call, tmp_path: Path) -> None:
+    given, allowed, do = FLAGS[arguments]
+    answer = call(*arguments)
+    assert answer.err == f"optrun: {given} is refused\n  allowed: {allowed}\n  do this: {do}\n"
+    assert (answer.code, answer.out) == (2, "")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_flags_may_stand_anywhere_among_the_keys(call: Call) -> None:
+    first = call("--cfg", "job", "--package", "optimizer", "lr=0.5", "optimizer=sgd")
+    assert call("lr=0.5", "--cfg", "job", "optimizer=sgd", "--package", "optimizer") == first
+    assert (first.code, "_target_" in first.out) == (0, True)
+    assert call("dataset=iris", "epochs=1", "lr=0.1,0.2", "-m", "seed=1", "hydra.sweep.dir=sweep").code == 0
+    assert (Path("sweep") / "1" / "metrics.csv").exists()

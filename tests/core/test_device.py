@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import get_args
 
 import pytest
 import torch
@@ -103,9 +102,3 @@ def test_a_device_has_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.describe(torch.device("cpu")) == "cpu"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA X")
     assert device.describe(torch.device("cuda", 1)) == "cuda:1 (NVIDIA X)"
-
-
-def test_every_precision_has_its_dtype() -> None:
-    for name, dtype in device.DTYPES.items():
-        assert getattr(torch, name) is dtype
-    assert set(device.DTYPES) == set(get_args(device.Precision))
