@@ -21,12 +21,13 @@ from torch import Tensor
 
 from runner.architecture.base import Architecture
 from runner.core.errors import Diverged, Interrupted
+from runner.core.parts import Inputs
 from runner.core.rows import Rows, RowsDiverged, alike
 from runner.core.signals import Signals
 from runner.core.streams import stream
 from runner.optimizer.base import Asked
 from runner.optimizer.rows import Known, stripes
-from runner.run import Inputs, Material, Run
+from runner.run import Material, Run
 from runner.schedule.base import Progress
 from runner.store.folder import LEAST_S, SHARE, RunFolder
 from runner.train import EVALUATED, PENDING, Ending, State, Tally, Watcher, commit, concluded, judgement, measured

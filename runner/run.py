@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import islice
 from typing import Annotated, Literal
 
 import numpy as np
@@ -27,11 +25,12 @@ from runner.core.curvature import Curved
 from runner.core.divided import Divided
 from runner.core.errors import ConfigError, DataError
 from runner.core.moments import Moments
+from runner.core.parts import InMemory, OnDisk, OnHost, Part
 from runner.core.precision import DTYPES, Precision, in_bfloat16, settle
 from runner.core.processes import Processes
 from runner.core.streams import stream
 from runner.core.theta import Layout, adopt
-from runner.dataset.base import Array, Dataset, Split, Table
+from runner.dataset.base import BLOCK_BYTES, Array, Dataset, Split, Table
 from runner.init.base import Init
 from runner.loss.base import Loss
 from runner.optimizer.base import Optimizer
@@ -79,81 +78,6 @@ class Run(Choice):
     def limit(self) -> int:
         """The number of epochs after which the run surely stops."""
         return self.epochs if self.stop.limit is None else min(self.epochs, self.stop.limit)
-
-
-class Part(ABC):
-    """The examples of one part of the division, which come as tensors on the device: x `[n, ...]`, y `[n]`.
-
-    y        [N], always in memory
-    shape    of one input
-    at_once  how many examples to ask for at a time
-    """
-
-    y: Tensor
-    shape: tuple[int, ...]
-    at_once: int
-
-    @abstractmethod
-    def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """The examples of these numbers `[n]`, in that order."""
-
-    @abstractmethod
-    def consecutive(self, size: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """All examples as they lie, `size` at a time, without the first `skip` of these batches."""
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The inputs of a part, at most `size` at a time; can be gone through more than once."""
-
-    part: Part
-    size: int
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (x for x, _ in self.part.consecutive(min(self.size, self.part.at_once)))
-
-
-@dataclass(frozen=True)
-class InMemory(Part):
-    """Examples that lie on the device: x `[N, ...]`."""
-
-    x: Tensor
-    y: Tensor
-    at_once: int = 1 << 14  # that are put into order together: a gathering costs ten microseconds
-
-    @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        return tuple(self.x.shape[1:])
-
-    def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        numbers = numbers.to(self.y.device)
-        return self.x.index_select(0, numbers), self.y.index_select(0, numbers)
-
-    def consecutive(self, size: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        # split from the first on: kernels may round differently at another alignment
-        return islice(zip(torch.split(self.x, size), torch.split(self.y, size), strict=True), skip, None)
-
-
-@dataclass(frozen=True)
-class OnDisk(Part):
-    """Examples whose inputs are read and mapped when they are asked for, `at_once` at a time."""
-
-    table: Table
-    numbers: Array  # [N], of the rows of the table that make up this part
-    mapped: Callable[[Array], Tensor]
-    y: Tensor
-    shape: tuple[int, ...]
-    at_once: int
-
-    def rows(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.mapped(self.table.x[self.numbers[numbers.numpy()]])
-        return x, self.y.index_select(0, numbers.to(self.y.device))
-
-    def consecutive(self, size: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        return (self.rows(numbers) for numbers in torch.split(torch.arange(len(self)), size)[skip:])
 
 
 @dataclass(frozen=True)
@@ -328,9 +252,13 @@ def mapped(
     if run.architecture.flat:
         shape = (math.prod(shape),)
 
+    examples = len(parts.train) + len(parts.validation) + len(parts.test)
+    fits = devices.fits(examples * math.prod(shape) * dtype.itemsize, device)
+    there = device if fits or not table.resident else torch.device("cpu")
+
     def tensor(x: Array) -> Tensor:
         x = run.preprocess.transform(x, inputs).reshape(len(x), *shape)
-        return torch.from_numpy(np.ascontiguousarray(x)).to(device, dtype)
+        return torch.from_numpy(np.ascontiguousarray(x)).to(there, dtype)
 
     def part(rows: Array) -> Part:
         y = table.y[rows]
@@ -338,9 +266,10 @@ def mapped(
             y = run.preprocess.transform_target(y, targets)
         target = torch.from_numpy(y).to(device, dtype if numbers else torch.int64)
         if not table.resident:
-            return OnDisk(table, rows, tensor, target, shape, table.block)
+            return OnDisk(lambda numbers: tensor(table.x[rows[numbers.numpy()]]), target, shape, table.block)
         blocks = [tensor(block) for block in table.blocks(rows)]
-        return InMemory(blocks[0] if len(blocks) == 1 else torch.cat(blocks), target)
+        x = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+        return InMemory(x, target) if fits else OnHost(x, target, max(1, BLOCK_BYTES // max(1, x[:1].nbytes)), device)
 
     statistics = inputs | {f"target_{name}": value for name, value in targets.items()}
     three = part(parts.train), part(parts.validation), part(parts.test)

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from runner.core.errors import CorruptError, Diverged, Interrupted
 from runner.core.objective import Counts, Objective
+from runner.core.parts import Inputs, Part
 from runner.core.signals import Signals
 from runner.core.streams import stream
 from runner.loss.base import Loss
 from runner.probe.base import Observation, Step
 from runner.probe.none import NoProbe
-from runner.run import Inputs, Material, Part, Run
+from runner.run import Material, Run
 from runner.schedule.base import Progress
 from runner.stop.base import FULL_GRADIENT
 from runner.store.base import Folder, Row
@@ -195,8 +196,7 @@ def batches(run: Run, part: Part, epoch: int, done: int) -> Iterator[tuple[Tenso
     # Gathered from where an uninterrupted epoch gathers: kernels may round differently at another alignment.
     together = max(1, part.at_once // size)
     whole = done // together * together
-    for number, rows in enumerate(torch.split(order[whole * size :], size * together)):
-        x, y = part.rows(rows)
+    for number, (x, y) in enumerate(part.fetched(torch.split(order[whole * size :], size * together))):
         pairs = zip(torch.split(x, size), torch.split(y, size), strict=True)
         yield from islice(pairs, 0 if number else done - whole, None)
 

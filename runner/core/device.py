@@ -66,6 +66,18 @@ def threads_for(parameters: int, batch: int, neighbours: int = 1) -> int:
     return max(1, min(cores() // neighbours, work // MULTIPLY_ADDS_PER_THREAD))
 
 
+# Of what is free: the rest is for the network, its gradients and what is fetched.
+SHARE = 0.5
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether so many bytes of examples are to lie on the device: up to half of what is free there.
+
+    Where they come from is the memory that a processor works on, so there they lie already.
+    """
+    return device.type != "cuda" or size <= SHARE * torch.cuda.mem_get_info(device)[0]
+
+
 def describe(device: torch.device) -> str:
     """The device in words, for the header and the manifest."""
     if device.type == "cuda":

@@ -16,13 +16,14 @@ from torch import Tensor
 from runner.core.activity import activity
 from runner.core.curvature import Curved
 from runner.core.errors import Diverged
+from runner.core.parts import Part
 from runner.core.theta import Layout
 from runner.doctor.base import Inside, Last, Measured, Slid, Spread
 from runner.linalg.lanczos import lanczos
 from runner.linalg.operator import gaussian
 from runner.probe.activations import dead
 from runner.probe.base import numbers
-from runner.run import Material, Part, Run
+from runner.run import Material, Run
 from runner.train import PROBED
 
 EXAMPLES = 1000  # a share of them is known to 0.016, a mean to 3 percent of a standard deviation

@@ -26,10 +26,11 @@ import torch
 
 from runner.core import device as devices
 from runner.core.errors import Diverged, OptrunError
+from runner.core.parts import InMemory
 from runner.core.precision import ROUNDED
 from runner.core.rows import Rows, RowsDiverged
 from runner.loss.base import Loss
-from runner.run import InMemory, Material, Run
+from runner.run import Material, Run
 from runner.store.base import write_whole
 from runner.train import State
 

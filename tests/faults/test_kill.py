@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from runner import train
-from runner.run import InMemory
+from runner.core.parts import InMemory
 from runner.sampler.full import Full
 from runner.sampler.shuffle import Shuffle
 from runner.selftest.nursery import Order
