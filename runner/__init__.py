@@ -17,10 +17,11 @@ A file imports only from a lower floor, or from its own room's `base.py`:
                                 runs side by side; names to objects; rows to pictures and lines; code to help pages;
                                 what is wrong with a run
     4  train store              the one loop; the run folder
-    3  run                      a frozen record of all choices
+    3  run export               a frozen record of all choices; an optimizer of ours in anybody's loop
     2  dataset preprocess sampler architecture init loss regularizer optimizer schedule stop probe
-    1  linalg architecture/activation architecture/normalization
-                                numerics without policy; what the choices of a room are composed of
+    1  linalg foreign architecture/activation architecture/normalization
+                                numerics without policy; anybody's optimizer in our loop; what the choices of a room
+                                are composed of
     0  core                     theta and layout, objective, random streams, checks, errors
 """
 

@@ -25,9 +25,11 @@ APART = [*INNER, "selftest/inside"]
 FLOORS = {
     "core": 0,
     "linalg": 1,
+    "foreign": 1,
     **dict.fromkeys(INNER, 1),
     **dict.fromkeys(ROOMS, 2),
     "run": 3,
+    "export": 3,
     "store": 4,
     "train": 4,
     "lanes": 5,

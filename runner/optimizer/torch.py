@@ -17,9 +17,9 @@ from runner.core.curvature import Curved
 from runner.core.errors import ConfigError, Diverged, did_you_mean, shown
 from runner.core.streams import seed_of
 from runner.core.theta import Layout, adopt
+from runner.foreign.driving import INNER, OURS, Way, drawing, drawn, forms, module_of, ways
+from runner.foreign.kept import Unkept, lively, plain
 from runner.optimizer.base import Asked, Optimizer, State
-from runner.optimizer.foreign import INNER, OURS, Way, drawing, drawn, forms, module_of, ways
-from runner.optimizer.kept import Unkept, lively, plain
 
 
 @final

@@ -23,8 +23,8 @@ with warnings.catch_warnings():
     from torch.testing._internal.common_device_type import instantiate_device_type_tests
     from torch.testing._internal.common_utils import TestCase
 
+from runner.export import Exported
 from runner.optimizer.base import Optimizer
-from runner.optimizer.export import Exported
 from tests.contract.rooms import choices, made
 from tests.contract.test_optimizer import usual_lr
 

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from runner.core.errors import ConfigError
 from runner.core.theta import adopt
+from runner.export import Exported, as_torch
 from runner.optimizer.adam import Adam
 from runner.optimizer.adamw import AdamW
 from runner.optimizer.base import Optimizer
 from runner.optimizer.ema import EMA
-from runner.optimizer.export import Exported, as_torch
 from runner.optimizer.momentum import Momentum
 from runner.optimizer.nesterov_original import NesterovOriginal
 from runner.optimizer.sam import SAM

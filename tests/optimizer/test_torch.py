@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from runner.core.curvature import Curved
 from runner.core.errors import ConfigError
 from runner.core.theta import adopt
+from runner.foreign.driving import Way
 from runner.optimizer.base import State
 from runner.optimizer.clip_norm import ClipNorm
-from runner.optimizer.foreign import Way
 from runner.optimizer.torch import Torch
 from runner.store.checkpoint import decode, encode
 from tests.optimizer.problems import Quadratic, apart, batches, descend, flat, network, trained, trained_by_hand
