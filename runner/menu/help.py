@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from runner.menu.catalogue import Room, plain_keys, problems, rooms
 from runner.menu.text import bold, columns, fitted, joined, paragraph
 
@@ -121,4 +123,5 @@ def default(text: str) -> str:
     if text == "${optimizer.lr}":
         optimizer = next(place for place in rooms() if place.name == "optimizer")
         return optimizer[optimizer.default].lr
-    return text.removeprefix("${oc.select:optimizer.batch_size,").removesuffix("}")
+    selected = re.fullmatch(r"\$\{oc\.select:optimizer\.\w+,(.*)\}", text)
+    return selected[1] if selected else text

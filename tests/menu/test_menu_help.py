@@ -72,6 +72,8 @@ def test_the_page_explains_every_plain_key_in_the_words_of_the_configuration() -
 def test_the_page_shows_the_default_learning_rate_as_a_number() -> None:
     assert "\n  lr=0.001 " in menu.help_page(80)
     assert "${" not in menu.help_page(80)
+    assert "\n  batch_size=100 " in menu.help_page(80)
+    assert "\n  expect={} " in menu.help_page(80)
 
 
 @pytest.mark.parametrize(
