@@ -10,7 +10,9 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +66,29 @@ def ray() -> Engine:
     return Engine(("engine=ray", "workers=2"), "Ray task ", signal.SIGINT)
 
 
+@pytest.fixture(scope="module")
+def ray_that_runs() -> Iterator[Engine]:
+    """A Ray that somebody else has started, which asks for a token as it does by default."""
+    port, env = free_port(), {"RAY_AUTH_MODE": "token"}
+    start = ("ray", "start", "--head", "--block", f"--port={port}", "--num-cpus=2", "--include-dashboard=false")
+    command = [str(Path(sys.executable).with_name(start[0])), *start[1:]]
+    with subprocess.Popen(command, env=os.environ | env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
+        until(lambda: answers(port), head, HANGS_S)
+        yield Engine(("engine=ray", "workers=2", f"engine.address=127.0.0.1:{port}"), "Ray task ", signal.SIGINT, env)
+        head.terminate()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture(params=["slurm", "ray"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(request.param)
@@ -101,6 +126,14 @@ def at_work(sweep: Path, process: subprocess.Popen[str]) -> list[int]:
 def test_a_sweep_on_a_cluster_is_that_of_one_process(engine: Engine, whole: dict[str, bytes], tmp_path: Path) -> None:
     done = engine.ran(*SHARED, cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
+    assert metrics(tmp_path / "sweep") == whole
+
+
+def test_a_sweep_on_a_ray_that_runs_already_is_that_of_one_process(
+    ray_that_runs: Engine, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    done = ray_that_runs.ran(*SHARED, cwd=tmp_path)
+    assert done.code == 0, done.err
     assert metrics(tmp_path / "sweep") == whole
 
 

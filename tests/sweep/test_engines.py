@@ -184,6 +184,17 @@ def test_an_address_at_which_no_ray_answers_is_refused(address: str, why: str, m
     assert do == "  do this: start a cluster there (ray start --head), or leave out engine.address"
 
 
+def test_a_ray_that_answers_and_refuses_may_want_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    said = str(ray.nobody("here:6379", ConnectionError("Failed to connect to Ray cluster at here:6379")))
+    assert said.endswith(
+        "or leave out engine.address; where the cluster asks for a token, RAY_AUTH_MODE=token shows it that of "
+        "~/.ray/auth_token"
+    )
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    assert str(ray.nobody("here:6379", ConnectionError(""))).endswith("or leave out engine.address")
+
+
 def test_what_is_asked_of_slurm_is_in_the_words_of_submitit() -> None:
     assert Slurm().asked(workers=4) == {
         "name": "optrun",

@@ -113,6 +113,8 @@ def refuse_silence(address: str) -> None:
 def nobody(address: str, error: Exception) -> ConfigError:
     """The refusal of an address at which there is no Ray."""
     do = "start a cluster there (ray start --head), or leave out engine.address"
+    if type(error) is ConnectionError and "RAY_AUTH_MODE" not in os.environ:  # Ray's own: there is one that says no
+        do += "; where the cluster asks for a token, RAY_AUTH_MODE=token shows it that of ~/.ray/auth_token"
     allowed = f"HOST:PORT of a Ray cluster, or ray://HOST:PORT ({error})"
     return ConfigError("engine.address", address, allowed=allowed, do=do)
 
