@@ -45,6 +45,8 @@ def one_by_one(argument: str) -> list[str]:
 
     >>> one_by_one("probe=[distance,sharpness]")
     ['probe=several', '+probe@probe.of.distance=distance', '+probe@probe.of.sharpness=sharpness']
+    >>> one_by_one("recorder=[tensorboard]")
+    ['recorder=several', '+recorder@recorder.of.tensorboard=tensorboard']
     >>> one_by_one("probe=distance")
     ['probe=distance']
     """
