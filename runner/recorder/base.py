@@ -9,11 +9,11 @@ unless the environment names a server of MLflow's.
 
 from __future__ import annotations
 
-import importlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -89,14 +89,12 @@ class Writer(Recorder, ABC):
         return (self,)
 
     def refuse_missing(self) -> None:
-        """`ConfigError` where one of its packages cannot be imported."""
+        """`ConfigError` where one of its packages is not there; importing it to see would take seconds."""
         for module, purpose in self.packages.items():
-            try:
-                importlib.import_module(module)
-            except ImportError:
-                name = self.label.split()[0]
-                do = f"pip install 'optrun[{self.extra}]'"
-                raise ConfigError("recorder", name, allowed=f"{module} installed, {purpose}", do=do) from None
+            spec = find_spec(module)
+            if spec is None or spec.origin is None:  # a mere folder of that name, as wandb makes one, has no origin
+                name, do = self.label.split()[0], f"pip install 'optrun[{self.extra}]'"
+                raise ConfigError("recorder", name, allowed=f"{module} installed, {purpose}", do=do)
 
     @abstractmethod
     def begin(self, about: About) -> Log:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.core.errors import ConfigError
+from runner.recorder.wandb import WandB
 from runner.store.folder import read_manifest, read_status
 from tests.cli.conftest import REPOSITORY, TINY, Call, call  # noqa: F401 - a fixture
 from tests.contract.test_recorder import refuse_other
@@ -50,6 +52,17 @@ def test_a_command_with_a_recorder_whose_package_is_missing_is_refused_at_once(
         "  do this: pip install 'optrun[wandb]'\n"
     )
     assert [path for path in Path("outputs").rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_with_the_name_of_a_package_is_none(
+    call: Call,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("wandb").mkdir()  # Weights & Biases leaves one, wherever it was used
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    monkeypatch.setattr(sys, "path", [str(Path.cwd()), *(each for each in sys.path if "site-packages" not in each)])
+    with pytest.raises(ConfigError, match="wandb installed"):
+        WandB().ready()
 
 
 def test_what_nobody_asked_for_is_not_imported(tmp_path: Path) -> None:
