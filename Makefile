@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := .constraints.txt
 CURVLINOPS := curvlinops-for-pytorch einconv einops linear_operator jaxtyping wadler_lindig
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures lr-range-truth tune-truth doctor-truth test-cluster clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures lr-range-truth tune-truth doctor-truth test-cluster test-recorders clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test-faults: .venv/dev  ## every promise under fault, in full (hours); writes it
 
 test-cluster: .venv/cluster  ## sweeps on a real Slurm and a real Ray, which it installs, starts and ends (minutes)
 	@$(BIN)/python -m pytest -v tests/cluster/exam.py $(ARGS)
+
+test-recorders: .venv/recorders  ## what the recorders write, read by MLflow and Weights & Biases, which it installs
+	@$(BIN)/python -m pytest -v tests/contract/test_recorder.py tests/recorder $(ARGS)
 
 check: lint types test  ## what CI runs: lint, types, tests
 
@@ -84,6 +87,10 @@ clean:  ## remove .venv, caches and builds; runs in outputs/ stay
 .venv/dev: .venv/run
 	@$(PIP) install -e '.[dev]'
 	@$(PIP) install --no-deps $(CURVLINOPS)
+	@touch $@
+
+.venv/recorders: .venv/dev
+	@$(PIP) install -e '.[tensorboard,mlflow,wandb]'
 	@touch $@
 
 .venv/cluster: .venv/dev

@@ -37,6 +37,7 @@ from runner.optimizer.base import Optimizer
 from runner.optimizer.torch import Torch
 from runner.preprocess.base import Preprocess
 from runner.probe.base import Probe
+from runner.recorder.base import Recorder
 from runner.regularizer.base import Regularizer
 from runner.run import Run
 from runner.sampler.base import Sampler
@@ -59,9 +60,13 @@ ROOMS: dict[str, type[Choice]] = {
     "schedule": Schedule,
     "stop": Stop,
     "probe": Probe,
+    "recorder": Recorder,
 }
 # Rooms younger than the first run folders: those lack the line, and must stay resumable.
-SINCE = {"regularizer": {"_target_": "runner.regularizer.none.NoRegularizer"}}
+SINCE = {
+    "regularizer": {"_target_": "runner.regularizer.none.NoRegularizer"},
+    "recorder": {"_target_": "runner.recorder.none.NoRecorder"},
+}
 START_ANEW = "name another folder, or start a new run"
 NUMBERS = ("lr", "batch_size", "epochs", "start", "seed", "device", "threads", "precision", "plugins", "expect")
 TORCH = ("torch.optim", "pytorch_optimizer")

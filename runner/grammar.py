@@ -21,7 +21,8 @@ def lenient(arguments: list[str]) -> list[str]:
 
     Hydra would answer `lrr=0.1` with the advice to write `+lrr=0.1`, and then accept that.
 
-    An argument that is a choice of its own room is chosen by name like the room itself, and several probes each by its.
+    An argument that is a choice of its own room is chosen by name like the room itself, and several probes or recorders
+    each by its.
 
     >>> lenient(["optimizer=adam", "lrr=0.1", "+x=1", "hydra.run.dir=a", "-m"])
     ['optimizer=adam', '++lrr=0.1', '+x=1', 'hydra.run.dir=a', '-m']
@@ -40,18 +41,20 @@ def lenient(arguments: list[str]) -> list[str]:
 
 
 def one_by_one(argument: str) -> list[str]:
-    """A list of probes as the choice of `several`, and of each of them.
+    """A list of probes, or of recorders, as the choice of `several`, and of each of them.
 
     >>> one_by_one("probe=[distance,sharpness]")
     ['probe=several', '+probe@probe.of.distance=distance', '+probe@probe.of.sharpness=sharpness']
+    >>> one_by_one("recorder=[tensorboard]")
+    ['recorder=several', '+recorder@recorder.of.tensorboard=tensorboard']
     >>> one_by_one("probe=distance")
     ['probe=distance']
     """
-    listed = re.fullmatch(r"probe=\[(\w+(?:, *\w+)*)\]", argument)
+    listed = re.fullmatch(r"(probe|recorder)=\[(\w+(?:, *\w+)*)\]", argument)
     if not listed:
         return [argument]
-    names = dict.fromkeys(re.split(", *", listed[1]))
-    return ["probe=several", *(f"+probe@probe.of.{name}={name}" for name in names)]
+    room, names = listed[1], dict.fromkeys(re.split(", *", listed[2]))
+    return [f"{room}=several", *(f"+{room}@{room}.of.{name}={name}" for name in names)]
 
 
 def room_within(argument: str) -> str:

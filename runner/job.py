@@ -6,7 +6,9 @@ Whatever ends the run, its folder says so: completed, diverged, interrupted or f
 from __future__ import annotations
 
 import io
+import os
 import platform
+import re
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -36,6 +38,8 @@ from runner.core.processes import Processes
 from runner.doctor.base import Case
 from runner.doctor.chance import chance
 from runner.doctor.told import short
+from runner.recorder.base import About, one_line, settings
+from runner.recording import Recording
 from runner.run import Examples, Material, Run, prepare, read
 from runner.screen.base import Header, Screen, shortest
 from runner.store.base import Folder, Row, disk
@@ -120,8 +124,11 @@ def prepared(
 
 def claimed(run: Run, m: Material, path: Path, command: str, together: bool) -> Opened:
     """A run that was prepared, in a new folder."""
+    run.recorder.ready()
     files = {"preprocess.npz": packed(m.statistics)}
     about = manifest(run, m, command) | {"side_by_side": together}
+    if run.recorder.parts:
+        about |= {"id": os.urandom(8).hex()}
     return Opened(run, m, RunFolder.claim(path, build.to_yaml(run), about, columns(run, m), files), together)
 
 
@@ -234,9 +241,22 @@ def unpacked(data: bytes, most: int) -> dict[str, Any]:
         return dict(arrays)
 
 
+def recorded(run: Run, folder: RunFolder, screen: Screen) -> None:
+    """Let the recorders of a run hear of everything that is committed in its folder from now on."""
+    if not run.recorder.parts:
+        return
+    own = read_manifest(folder.path).get("id")
+    if not re.fullmatch("[0-9a-f]{16}", str(own)):
+        raise CorruptError(f"{folder.path / 'manifest.json'} does not hold what optrun writes there: id is {own}")
+    chosen = {name: node for name, node in build.described(run).items() if name != "recorder"}
+    about = About(folder.path, str(own), one_line(build.title(run)), settings(chosen), tuple(folder.rows))
+    folder.listener = Recording(run.recorder, about, screen.notice)
+
+
 def work(opened: Opened, screen: Screen, pictures: bool) -> Result:
     """Train in an open folder, then write the summary, judge the expectations and draw the pictures."""
     run, m, folder = opened.run, opened.m, opened.folder
+    recorded(run, folder, screen)
     m.settle()
     with screen.training(header(run, m, folder)), failures_noted(folder), memory_errors():
         if opened.together:

@@ -110,6 +110,8 @@ def train(lanes: Sequence[Lane]) -> Iterator[list[tuple[Lane, Ending]]]:
                 look = time.monotonic() + 0.1
                 if signals.received or look > due_at:
                     due_at = time.monotonic() + max(LEAST_S, SHARE * group.commit())
+                    for lane in group.lanes:
+                        lane.folder.tell()
                 if signals.received:
                     raise Interrupted(f"stopped by signal {signals.received}", signals.received)
                 for lane in group.lanes:

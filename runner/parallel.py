@@ -82,6 +82,8 @@ def worked(
 
     Raises `ProcessLost` where one of the processes is gone, with what to do.
     """
+    if own is not None:
+        job.recorded(run, own, screen)
     m.settle()
     folder = SharedFolder(processes, own)
     # A launcher ends the others when one process ends with an error. They have ended too, and only have to say how.

@@ -36,6 +36,7 @@ from runner.loss.base import Loss
 from runner.optimizer.base import Optimizer
 from runner.preprocess.base import Preprocess, Statistics
 from runner.probe.base import Network, Probe
+from runner.recorder.base import Recorder
 from runner.regularizer.base import Regularizer
 from runner.sampler.base import Sampler
 from runner.schedule.base import Schedule
@@ -66,6 +67,7 @@ class Run(Choice):
     schedule: Schedule
     stop: Stop
     probe: Probe
+    recorder: Recorder
     lr: Rate
     epochs: Count
     seed: Index

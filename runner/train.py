@@ -89,6 +89,7 @@ def train(run: Run, m: Material, folder: Folder, watcher: Watcher) -> Ending:
                         signal, due = pulse.seen()
                         if signal or due:
                             commit(folder, at, noise, run)
+                            folder.tell()
                         if signal:
                             raise Interrupted(f"stopped by signal {signal}", signal)
                         watcher.tick(at.batch / steps)

@@ -15,7 +15,7 @@ import runner
 
 ROOMS = [
     *("dataset", "preprocess", "sampler", "architecture", "init", "loss", "regularizer"),
-    *("optimizer", "schedule", "stop", "probe"),
+    *("optimizer", "schedule", "stop", "probe", "recorder"),
 ]
 # Rooms inside a room, whose choices are parts of its choices.
 INNER = ["architecture/activation", "architecture/normalization"]
@@ -38,6 +38,7 @@ FLOORS = {
     "screen": 5,
     "menu": 5,
     "doctor": 5,
+    "recording": 5,
     "job": 6,
     "preview": 6,
     "grammar": 6,
@@ -68,6 +69,7 @@ SEEN_BY = {
     "optuna": {"tune"},
     "omegaconf": {"build", "composing", "guard", "plugins"},
     "matplotlib": {"plot"},
+    "tensorboard": {"recorder"},
 }
 
 ROOT = Path(runner.__file__).parent

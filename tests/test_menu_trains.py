@@ -29,6 +29,8 @@ from runner.screen.base import Silent
 ROOMS = {place.name: place.names for place in menu.rooms()}
 # They read files that nobody has here; each has tests of its own.
 FILES = {"csv", "npy", "npz", "idx", "mnist", "fashion_mnist", "cifar10"}
+# They need packages that are large and rarely there; their exam is in tests/contract/test_recorder.py.
+APART = {("recorder", "mlflow"), ("recorder", "wandb")}
 # Refused on purpose wherever it is asked for: its gradient is 0 almost everywhere.
 NEVER = {("loss", "zero_one")}
 SMALL = ["epochs=2", "batch_size=32", "architecture.hidden=[6]"]
@@ -69,7 +71,7 @@ def trained(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 def by_itself() -> Iterator[tuple[str, str]]:
     for room, names in ROOMS.items():
         for name in names:
-            if not (room == "dataset" and name in FILES) and (room, name) not in NEVER:
+            if not (room == "dataset" and name in FILES) and (room, name) not in NEVER | APART:
                 yield room, name
 
 
@@ -112,7 +114,10 @@ Table = dict[str, list[str]]  # room -> its choices
 Pair = frozenset[Chosen]
 
 PLAIN = [room for room in ROOMS if "/" not in room]  # a room inside a room belongs to its outer choice
-TABLE = {room: [n for n in ROOMS[room] if not (room == "dataset" and n in FILES)] for room in PLAIN}
+TABLE = {
+    room: [n for n in ROOMS[room] if not (room == "dataset" and n in FILES) and (room, n) not in APART]
+    for room in PLAIN
+}
 
 
 def pairs(cell: dict[str, str]) -> Iterator[Pair]:

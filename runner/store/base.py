@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -38,6 +38,30 @@ from runner.store.pulse import Pulse
 FORMAT = 2  # of the run folder; a reader refuses a later one. In 1, summary.json had no hash of itself
 Row = dict[str, float]
 THREADS = 16  # that wait for the disk at once: one that takes 1 ms for an fsync takes about as long for sixteen
+
+
+class Listener(Protocol):
+    """Somebody who is told what is in a run folder for good. He raises nothing but `Interrupted`."""
+
+    def committed(self, rows: Sequence[Row]) -> None:
+        """These rows, the first ones of the run, will not be taken away again."""
+
+    def concluded(self, summary: Mapping[str, Any]) -> Sequence[str]:
+        """The run has ended or was cut off; returns what he could not note, in words."""
+
+    def close(self) -> None:
+        """The folder is given back."""
+
+
+class Nobody:
+    """Hears nothing."""
+
+    def committed(self, rows: Sequence[Row]) -> None: ...
+
+    def concluded(self, summary: Mapping[str, Any]) -> Sequence[str]:
+        return ()
+
+    def close(self) -> None: ...
 
 
 class Folder(Protocol):
@@ -69,6 +93,9 @@ class Folder(Protocol):
 
     def sync(self) -> None:
         """Make all rows so far durable."""
+
+    def tell(self) -> None:
+        """Tell whoever listens what is committed; apart from committing, which several runs do at once."""
 
     def conclude(self, summary: dict[str, Any]) -> None:
         """Replace summary.json."""

@@ -18,6 +18,8 @@ from runner.core.signals import Signals
 from runner.store import checkpoint
 from runner.store.base import (
     FORMAT,
+    Listener,
+    Nobody,
     Row,
     as_json,
     disk,
@@ -67,6 +69,7 @@ class RunFolder:
     rows      the rows of metrics.csv so far, from the first epoch on
     restored  what the last commit of an earlier process holds, or None
     notices   what the user should know of the opening
+    listener  who is told what is committed
     """
 
     def __init__(self, path: Path, lock: int, manifest: dict[str, Any]) -> None:
@@ -75,6 +78,7 @@ class RunFolder:
         self.rows: list[Row] = []
         self.restored: dict[str, Any] | None = None
         self.notices: list[str] = []
+        self.listener: Listener = Nobody()
         self._lock = lock
         self._run = manifest["sha256"]  # every commit names the run that it belongs to
         self._metrics = Lines(path / "metrics.csv")
@@ -84,6 +88,7 @@ class RunFolder:
             self._metrics.close()
             raise
         self._number = 0
+        self._settled = 0  # rows that no kill takes away
         self._elapsed_before = 0.0
         self._started = self._committed = time.monotonic()
         self._wait = LEAST_S
@@ -180,6 +185,7 @@ class RunFolder:
             self._timing.cut(*kept["timing"])
             self.restored = content["content"]
         self.rows = read_rows(self.path / "metrics.csv")
+        self._settled = len(self.rows)
 
     def append(self, row: Row, epoch_s: float, examples: int) -> None:
         """Write the row of an epoch; it is durable from the next commit on."""
@@ -224,6 +230,7 @@ class RunFolder:
         if self._number == 1:
             beside.append(self.path.parent)  # in which the claim has renamed
         checkpoint.write(self.path / "checkpoint", self._number, {"folder": kept, "content": content}, beside)
+        self._settled = len(self.rows)
         self._committed = time.monotonic()
         self._wait = max(LEAST_S, SHARE * (self._committed - begun))
 
@@ -233,9 +240,21 @@ class RunFolder:
         with disk(self._metrics.path, "write"):
             synced(self._metrics.path, self._timing.path)
 
+    def tell(self) -> None:
+        """Tell the listener what is committed."""
+        self.listener.committed(self.rows[: self._settled])
+
     def conclude(self, summary: dict[str, Any]) -> None:
-        """Replace summary.json; that of a run which has ended vouches for metrics.csv too."""
+        """Replace summary.json; that of a run which has ended vouches for metrics.csv too.
+
+        The listener hears of it before: once the summary is there, nobody takes up the run again.
+        """
         self._refuse_replaced()
+        if summary["status"] in ENDED:
+            self._settled = len(self.rows)
+        self.tell()
+        if lost := self.listener.concluded(summary):
+            summary = summary | {"not_recorded": list(lost)}
         if summary["status"] in ENDED:
             summary = summary | {"metrics_sha256": self._metrics.sha256}
         write_json(self.path / "summary.json", sealed(summary, of=self._run))
@@ -250,6 +269,7 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.listener.close()
         self._metrics.close()
         self._timing.close()
         os.close(self._lock)

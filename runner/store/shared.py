@@ -86,6 +86,10 @@ class SharedFolder:
         if self._own is not None:
             self._own.sync()
 
+    def tell(self) -> None:
+        if self._own is not None:
+            self._own.tell()
+
     def conclude(self, summary: dict[str, Any]) -> None:
         if self._own is not None:
             self._own.conclude(summary)

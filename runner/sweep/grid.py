@@ -78,7 +78,9 @@ class Grid:
             config: dict[str, Any] = {}
             try:
                 config = cell.config()  # as given: where it is refused now, it will be when resumed
-                grid.runs[number] = run = finished(choices.run(config, plugins))
+                run = finished(choices.run(config, plugins))
+                run.recorder.ready()
+                grid.runs[number] = run
                 config = choices.config(run)
                 grid.metrics |= run.loss.metrics
                 grid.titles.add(f"{run.dataset.label} · {run.architecture.label}")

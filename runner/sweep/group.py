@@ -87,6 +87,7 @@ class Member:
 
     @classmethod
     def of(cls, task: Task, opened: Opened) -> Member:
+        job.recorded(opened.run, opened.folder, Silent())
         return cls(task, opened, Lane.of(opened.run, opened.m, opened.folder, Silent()))
 
     @property

@@ -41,6 +41,7 @@ from runner.optimizer.nesterov import Nesterov
 from runner.optimizer.rmsprop import RMSprop
 from runner.preprocess.standardize import Standardize
 from runner.probe.none import NoProbe
+from runner.recorder.none import NoRecorder
 from runner.regularizer.none import NoRegularizer
 from runner.run import Run, prepare
 from runner.sampler.shuffle import Shuffle
@@ -88,6 +89,7 @@ class Contest:
             schedule=Constant(),
             stop=Epochs(epochs=self.epochs),
             probe=NoProbe(),
+            recorder=NoRecorder(),
             lr=self.lr,
             epochs=self.epochs,
             seed=0,

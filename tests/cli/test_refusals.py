@@ -11,6 +11,7 @@ from tests.cli.conftest import Call
 
 KEYS = (
     "dataset, preprocess, sampler, architecture, init, loss, regularizer, optimizer, schedule, stop, probe, "
+    "recorder, "
     "lr, batch_size, epochs, start, seed, device, threads, precision, plugins, expect"
 )
 OPTIMIZERS = ", ".join(next(room for room in menu.rooms() if room.name == "optimizer").names)

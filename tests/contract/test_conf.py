@@ -137,6 +137,7 @@ def test_the_default_experiment_is_the_one_that_is_told() -> None:
         "schedule": "runner.schedule.constant.Constant",
         "stop": "runner.stop.any_of.AnyOf",
         "probe": "runner.probe.none.NoProbe",
+        "recorder": "runner.recorder.none.NoRecorder",
     }
     assert {key: value for key, value in found.items() if key in {one.name for one in menu.plain_keys()}} == {
         "lr": 0.001,

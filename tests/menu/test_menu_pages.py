@@ -158,6 +158,7 @@ def test_a_name_that_two_rooms_have_shows_both() -> None:
         "architecture/normalization=none",
         "regularizer=none",
         "probe=none",
+        "recorder=none",
     ]
     assert re.findall(r"^(\w+=none)", menu.choice("probe", "none"), re.MULTILINE) == ["probe=none"]
 
@@ -197,14 +198,14 @@ def test_a_choice_whose_class_the_user_names_asks_for_it_instead_of_its_own_argu
             ["adamm"],
             "optrun list adamm is refused\n  allowed: a room (dataset, preprocess, sampler, architecture, "
             "architecture/activation, architecture/normalization, init, loss, regularizer, optimizer, schedule, stop, "
-            "probe), problem, or the name of a choice\n"
+            "probe, recorder), problem, or the name of a choice\n"
             "  do this: did you mean adam? `optrun list` shows them all",
         ),
         (
             ["optimiser", "adam"],
             "optrun list optimiser is refused\n  allowed: the rooms dataset, preprocess, sampler, architecture, "
             "architecture/activation, architecture/normalization, init, loss, regularizer, optimizer, schedule, stop, "
-            "probe\n"
+            "probe, recorder\n"
             "  do this: did you mean optimizer? `optrun list` shows them all",
         ),
         (

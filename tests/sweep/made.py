@@ -16,7 +16,10 @@ from runner.sweep.base import Job, write_jobs
 
 EPOCHS = 20
 # As long as the configuration of a real run, 2 kB as JSON.
-ROOMS = ("dataset", "preprocess", "sampler", "architecture", "init", "loss", "regularizer", "schedule", "stop", "probe")
+ROOMS = (
+    *("dataset", "preprocess", "sampler", "architecture", "init", "loss", "regularizer", "schedule", "stop"),
+    *("probe", "recorder"),
+)
 CONFIG: dict[str, Any] = {
     room: {"_target_": f"runner.{room}.choice.Choice", **{f"argument_{k}": 0.1 * k for k in range(5)}} for room in ROOMS
 }

@@ -26,6 +26,7 @@ from runner.optimizer.torch import Torch
 from runner.preprocess.min_max import MinMax
 from runner.preprocess.standardize import Standardize
 from runner.probe.none import NoProbe
+from runner.recorder.none import NoRecorder
 from runner.regularizer.l2 import L2
 from runner.regularizer.none import NoRegularizer
 from runner.regularizer.spectral_orthogonal import SpectralOrthogonal
@@ -52,6 +53,7 @@ ONE = Run(
     schedule=Constant(),
     stop=Epochs(epochs=2),
     probe=NoProbe(),
+    recorder=NoRecorder(),
     lr=0.1,
     epochs=2,
     seed=0,

@@ -108,6 +108,44 @@ def test_the_same_command_tries_the_same_with_any_number_of_workers(found: tuple
     assert settings(Path("found")) == settings(path)
 
 
+# A part of the user's, which hears of every run: whoever trains the first one waits for somebody who trains another.
+MEETING = """
+import os, time
+from dataclasses import dataclass
+from runner.recorder.base import Log, Writer
+
+PATIENCE_S = 60.0  # on a busy machine; a process that trains alone waits so long, and then fails
+
+@dataclass(frozen=True)
+class Meeting(Writer):
+    def begin(self, about):
+        place = about.path.parent
+        (place / f"met.{os.getpid()}").touch()
+        (about.path / "process").write_text(str(os.getpid()))
+        deadline = time.monotonic() + PATIENCE_S
+        while len(list(place.glob("met.*"))) < 2:
+            if time.monotonic() > deadline:
+                raise TimeoutError("nobody came")
+            time.sleep(0.01)
+        return Nothing()
+
+class Nothing(Log):
+    def rows(self, rows): ...
+    def end(self, summary): ...
+    def close(self): ...
+"""
+
+
+def test_workers_train_trials_of_one_study_at_the_same_time(call: Call) -> None:
+    Path("meeting.py").write_text(MEETING)
+    mine = ("plugins=[meeting]", "recorder._target_=meeting.Meeting")
+    ways = [each for each in SMALL if not each.startswith(("workers", "lanes"))]
+    assert call("tune", *ways, *RANGES, *mine, "runs=4", "workers=2", "lanes=off", FOLDER).code == 0
+    runs = [Path("found", str(trial)) for trial in range(4)]
+    assert [json.loads((run / "summary.json").read_text()).get("not_recorded") for run in runs] == [None] * 4
+    assert len({(run / "process").read_text() for run in runs}) == 2
+
+
 def test_a_tune_that_was_killed_goes_on_as_if_nothing_had_happened(found: tuple[Path, str], tmp_path: Path) -> None:
     path, _ = found
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "XDG_CACHE_HOME": str(tmp_path / "cache")}

@@ -1,0 +1,1 @@
+"""What the recorders keep open of a run; each needs a package that may be missing, so none is imported before."""
