@@ -148,7 +148,7 @@ def values(shown: Shown, names: tuple[str, str]) -> tuple[Values, bool]:
     """All that the two panels show, which have one scale, and whether that is logarithmic.
 
     Those of a run that diverged do not count. A curve that comes to 0 in the end is shown as far as there is a scale;
-    one that is 0 throughout needs the linear one.
+    one that is 0 nearly throughout needs the linear one.
     """
     if shown.told["slope"]:
         listed = [each for name in names for each in shown.told["measured"][name]["numbers"].values()]
@@ -158,7 +158,7 @@ def values(shown: Shown, names: tuple[str, str]) -> tuple[Values, bool]:
     kept = [y for name in names for runs in shown.curves[name].values() for _, y in runs if np.isfinite(y).all()]
     seen = np.concatenate(kept) if kept else np.empty(0)
     positive = seen[seen > DEEPEST * seen.max(initial=0.0)]
-    log = all((y >= 0).all() and (y > 0).any() for y in kept) and is_log(positive)
+    log = all((y >= 0).all() and (y > 0).sum() >= min(FEW, len(y)) for y in kept) and is_log(positive)
     return (positive, True) if log else (seen, False)
 
 
@@ -227,7 +227,7 @@ def measured(axes: Axes, told: dict[str, Any], wide: float) -> None:
         if math.isfinite(value):
             axes.plot([at, at], [below, above], color=colour, lw=2)
             axes.plot([at], [value], "s" if each["control"] else "o", color=colour, ms=7)
-            said = number(value if log else round(value, fine))
+            said = number(value if log else round(value, fine) + 0.0)  # without the sign of a zero
             axes.annotate(said, (at, value), xytext=(8, 6), textcoords="offset points", size=10, color=colour)
         else:
             axes.plot([at], [0.965], "x", color=colour, ms=8, mew=2, transform=edge)

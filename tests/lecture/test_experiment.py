@@ -177,6 +177,10 @@ def test_wrong_words_are_refused(words: tuple[str, ...], message: str, call: Cal
     assert (answer.code, answer.err) == (2, message)
 
 
+def test_the_readme_tells_how_many_there_are() -> None:
+    assert f"as experiments, {len(FILES)} so far." in (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_file_names_its_command_a_claim_and_a_control(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
