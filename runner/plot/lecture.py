@@ -153,8 +153,8 @@ def values(shown: Shown, names: tuple[str, str]) -> tuple[Values, bool]:
     if shown.told["slope"]:
         listed = [each for name in names for each in shown.told["measured"][name]["numbers"].values()]
         found = np.array([float(value) for numbers in listed for value in numbers])
-        found = found[found > 0] if (found > 0).any() else found  # what is 0 has no place on a logarithmic scale
-        return found, is_log(found)
+        positive = found[found > 0]
+        return (positive, True) if positive.size else (found, False)  # a slope is one of logarithms
     kept = [y for name in names for runs in shown.curves[name].values() for _, y in runs if np.isfinite(y).all()]
     seen = np.concatenate(kept) if kept else np.empty(0)
     positive = seen[seen > DEEPEST * seen.max(initial=0.0)]

@@ -52,6 +52,14 @@ def test_curves_are_logarithmic_where_none_of_them_is_lost_by_that(
     assert values(shown(case, control), NAMES)[1] is log
 
 
+@pytest.mark.parametrize(("numbers", "log"), [([2.0, 3.0], True), ([2.0, 0.0], True), ([0.0, 0.0], False)])
+def test_a_slope_is_shown_over_logarithms_where_there_are_any(numbers: list[float], log: bool) -> None:
+    measured = {name: TOLD["measured"][name] | {"numbers": {"1": numbers, "10": numbers}} for name in NAMES}
+    seen, found = values(shown([1.0], [1.0], slope=True, measured=measured), NAMES)
+    assert found is log
+    assert (seen > 0).all() == log
+
+
 def test_a_curve_that_falls_for_ever_does_not_stretch_the_axis_beyond_rounding() -> None:
     seen, log = values(shown([1.0, 1e-10, 1e-20, 1e-300], [1.0, 0.1, 0.1, 0.1]), NAMES)
     assert log
