@@ -22,6 +22,9 @@ def asked(words: list[str]) -> int:
     if not words:
         print(lectures.page(lectures.found(Path("outputs")), width(), coloured()))
         return 0
+    if {"-h", "--help"} & set(words):
+        print(lectures.help_page(width()))
+        return 0
     if words[0] not in WORDS:
         do = f"{did_you_mean(words[0], WORDS)}`optrun lectures` lists them, `optrun lectures run` tries them"
         raise ConfigError("", f"optrun lectures {words[0]}", allowed="run, gallery", do=do)

@@ -61,6 +61,35 @@ def found(parent: Path) -> Mapping[str, Found]:
     return newest
 
 
+HELP = (
+    "optrun lectures tries what four lectures on optimization say: each claim is an experiment that trains what it "
+    "compares, measures one number, sets it beside the one that theory gives, and computes a verdict."
+)
+WORDS = (
+    ("optrun lectures", "every claim with what one should see, and its verdict so far"),
+    ("optrun lectures run [DECK | DECK/CLAIM ...]", "run those that have no verdict yet, into outputs/lectures"),
+    ("optrun lectures gallery", "a page of what was found below outputs/: outputs/lectures/gallery.html"),
+    ("optrun +experiment=DECK/CLAIM [key=value ...]", "one of them, with changes on top of every arm"),
+)
+LEAVES = (
+    "Each experiment leaves its runs as optrun -m does, lecture.json (the claim), verdict.json (what was measured) and "
+    "claim.png, a slide. optrun resume FOLDER completes it, optrun plot FOLDER judges and draws it again."
+)
+
+
+def help_page(width: int = 80) -> str:
+    """What `optrun lectures` does, what it takes and what it leaves."""
+    width = fitted(width)
+    lines = paragraph(HELP, width)
+    for title, body in (
+        ("Decks", columns([(f"  {deck}", title) for deck, title in DECKS.items()], width, left=14)),
+        ("Words", [line for word, meaning in WORDS for line in (f"  {word}", *paragraph(meaning, width, indent=6))]),
+        ("Results", paragraph(LEAVES, width, indent=2)),
+    ):
+        lines += ["", title, *body]
+    return joined(lines)
+
+
 def page(tried: Mapping[str, Found], width: int = 80, colour: bool = False) -> str:
     """Every experiment with what one should see, and its verdict where there is one."""
     width = fitted(width)

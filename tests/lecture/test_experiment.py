@@ -129,6 +129,16 @@ def test_a_deck_or_an_experiment_is_run_by_its_name_once(call: Call, tmp_path: P
     assert (folder / "verdict.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("words", [("--help",), ("run", "-h")])
+def test_its_help_names_every_deck_and_every_word(words: tuple[str, ...], call: Call, tmp_path: Path) -> None:  # noqa: F811
+    answer = call("lectures", *words)
+    assert (answer.code, answer.err) == (0, "")
+    for each in (*DECKS, "optrun lectures run", "optrun lectures gallery", "optrun +experiment=DECK/CLAIM"):
+        assert each in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 100  # what a pipe gets
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_wrong_as_it_is_printed_is_said_beside_the_verdict(call: Call, tmp_path: Path) -> None:  # noqa: F811
     answer = call("+experiment=sun/eps_placement", "hydra.run.dir=seen")
     assert answer.code == 0, answer.err
