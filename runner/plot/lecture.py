@@ -112,10 +112,11 @@ def figure(shown: Shown) -> Figure:
     good = str(told["verdict"]).startswith("holds")
     curves = "" if told["slope"] else f"  ·  curves: {shown.column}"
     notes = [(f"{told['place']}  ·  {told['name']}{curves}", QUIET)]
+    errs = str(told["as_printed"]).startswith("does not hold")
     if told["as_printed"]:
-        notes.append((f"as printed: {told['as_printed']}", BAD))
+        notes.append((f"as printed: {told['as_printed']}", BAD if errs else GOOD))
     if told["right"]:
-        notes.append((f"{'right' if told['as_printed'] else 'more exactly'}: {told['right']}", INK))
+        notes.append((f"{'right' if errs else 'more exactly'}: {told['right']}", INK))
     notes.append((f"verdict: {told['verdict']}", GOOD if good else BAD))
     slide, left_over = page(str(told["claim"]), notes, 2.6 + FOOT + HEAD)
     high = left_over - FOOT - HEAD

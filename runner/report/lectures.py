@@ -48,6 +48,11 @@ class Tried:
         return "good" if self.verdict == "holds" else "partly" if self.verdict.startswith("holds") else "bad"
 
     @property
+    def errs(self) -> bool:
+        """Whether the claim as it is printed was found wrong."""
+        return self.as_printed.startswith("does not hold")
+
+    @property
     def first(self) -> Circumstance:
         """The case that the table of results shows: the first in which the claim holds, else the first."""
         cases = [each for each in self.circumstances if not each.control]

@@ -144,6 +144,13 @@ def test_where_the_lecture_errs_the_page_says_so_beside_the_right_statement(tmp_
     assert seen.text.count("✗ as printed") == 2
 
 
+def test_what_holds_as_it_is_printed_is_not_called_wrong(tmp_path: Path) -> None:
+    seen = Page(page(tmp_path, as_printed="holds, it would be 2", right="a is near twice b"))
+    assert "As printed: holds, it would be 2." in seen.text
+    assert "More exactly: a is near twice b" in seen.text
+    assert "✗ as printed" not in seen.text
+
+
 def test_the_results_show_a_case_in_which_the_claim_holds(tmp_path: Path) -> None:
     fails = {"title": "large", "control": False, "value": 9.0, "low": 9.0, "high": 9.0, "within": False}
     seen = tried(folder(tmp_path, measured={"large": fails} | TOLD["measured"]))
