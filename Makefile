@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := .constraints.txt
 CURVLINOPS := curvlinops-for-pytorch einconv einops linear_operator jaxtyping wadler_lindig
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures lr-range-truth tune-truth doctor-truth test-cluster test-recorders clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures gallery lr-range-truth tune-truth doctor-truth test-cluster test-recorders clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ curvature: .venv/dev  ## how soon each line search and second-order method reach
 
 lectures: .venv/run  ## every claim of the lectures as an experiment, with its verdict, in outputs/lectures
 	@$(BIN)/optrun lectures run $(ARGS)
+
+gallery: .venv/run  ## a page of what the lectures' experiments found, outputs/lectures/gallery.html
+	@$(BIN)/optrun lectures gallery
 
 lr-range-truth: .venv/dev  ## the suggestions of optrun lr_range against the measured best rates
 	@$(BIN)/python -m tests.bench.lr_range $(ARGS)

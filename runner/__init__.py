@@ -13,9 +13,9 @@ A file imports only from a lower floor, or from its own room's `base.py`:
     6  job preview gradcheck lr_range grammar ranges guard
                                 one run, from its configuration to its pictures; a schedule, a gradient, a range of
                                 rates without one; what is typed, and what of it is a range; what Hydra may call
-    5  lanes build plot screen menu doctor recording
-                                runs side by side; names to objects; rows to pictures and lines; code to help pages;
-                                what is wrong with a run; what is told to its recorders
+    5  lanes build plot report screen menu doctor recording
+                                runs side by side; names to objects; rows to pictures, pages and lines; code to help
+                                pages; what is wrong with a run; what is told to its recorders
     4  train store              the one loop; the run folder
     3  run export               a frozen record of all choices; an optimizer of ours in anybody's loop
     2  dataset preprocess sampler architecture init loss regularizer optimizer schedule stop probe recorder

@@ -1,8 +1,9 @@
 """Every method, formula and warning of the lectures has a test, or a written reason why it has none.
 
-`catalogue.csv` has a row for each pair (id, test), or (id, reason: ...). The ids are those of the project's catalogue
-of the four decks: E errors of the decks, A losses and outputs, B activations, C data, D sampling, L learning rates,
-M momentum, G adaptive methods, I initialization, N normalization, T stopping and diagnosis.
+`catalogue.csv` has a row for each pair (id, test), (id, experiment of the lectures), or (id, reason: ...). The ids are
+those of the project's catalogue of the four decks: E errors of the decks, A losses and outputs, B activations, C data,
+D sampling, L learning rates, M momentum, G adaptive methods, I initialization, N normalization, T stopping and
+diagnosis.
 """
 
 from __future__ import annotations
@@ -34,10 +35,13 @@ def test_what_the_lectures_say_has_a_test_or_a_reason(number: str) -> None:
 
 
 @pytest.mark.parametrize(("number", "test"), ROWS)
-def test_a_row_names_a_test_that_exists_or_gives_a_reason(number: str, test: str) -> None:
+def test_a_row_names_a_test_or_an_experiment_that_exists_or_gives_a_reason(number: str, test: str) -> None:
     assert number in IDS
     if test.startswith("reason: "):
         assert len(test.split()) >= 5
+        return
+    if test.startswith("conf/experiment/"):
+        assert "\nlecture:\n" in (REPOSITORY / test).read_text(encoding="utf-8")
         return
     path, _, name = test.partition("::")
     assert name in functions(path)

@@ -35,6 +35,7 @@ FLOORS = {
     "lanes": 5,
     "build": 5,
     "plot": 5,
+    "report": 5,
     "screen": 5,
     "menu": 5,
     "doctor": 5,
@@ -62,7 +63,7 @@ DOORS = {"__main__": {"cli"}, "plugins": {"command", "core", "grammar"}}
 # On one floor: the loop writes through the run folder, which knows nothing of it; a range is read as it is typed.
 BESIDE = {("train", "store"), ("ranges", "grammar")}
 # Below all that it could see, a part may be bound to less.
-ONLY = {"store": {"core"}, "menu": {"core"}, "plot": {"core"}, "screen": {"core"}}
+ONLY = {"store": {"core"}, "menu": {"core"}, "plot": {"core"}, "report": {"core", "store"}, "screen": {"core"}}
 # Library -> who may see it.
 SEEN_BY = {
     "hydra": {"command", "composing", "grammar", "ranges", "guard", "plugins"},
@@ -70,6 +71,7 @@ SEEN_BY = {
     "omegaconf": {"build", "composing", "guard", "plugins"},
     "matplotlib": {"plot"},
     "tensorboard": {"recorder"},
+    "jinja2": {"report"},
 }
 
 ROOT = Path(runner.__file__).parent

@@ -29,7 +29,9 @@ def test_the_wheel_holds_every_yaml_every_module_and_what_earlier_versions_left(
     assert len(yamls) > 20
     archives = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "runner").rglob("*.zip")}
     assert archives
-    assert yamls | modules | archives <= inside
+    pages = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "runner/report/template").iterdir()}
+    assert pages
+    assert yamls | modules | archives | pages <= inside
     assert not [name for name in inside if name.startswith(("tests/", "conf/", "outputs/"))]
 
 

@@ -1,4 +1,5 @@
-"""`optrun lectures`: which claims there are; `optrun lectures run [DECK | DECK/CLAIM ...]`: try them."""
+"""`optrun lectures`: which claims there are; `optrun lectures run [DECK | DECK/CLAIM ...]`: try them;
+`optrun lectures gallery`: a page of what was found."""
 
 from __future__ import annotations
 
@@ -12,16 +13,23 @@ from runner.core.errors import ConfigError, did_you_mean
 from runner.menu import lectures
 
 HOME = Path("outputs") / "lectures"  # where `run` puts each experiment, under its name
+PAGE = HOME / "gallery.html"
+WORDS = ["run", "gallery"]
 
 
 def asked(words: list[str]) -> int:
-    """List them with their verdicts so far, or run those that have none."""
+    """List them with their verdicts so far, run those that have none, or make the page."""
     if not words:
         print(lectures.page(lectures.found(Path("outputs")), width(), coloured()))
         return 0
-    if words[0] != "run":
-        do = f"{did_you_mean(words[0], ['run'])}`optrun lectures` lists them, `optrun lectures run` tries them"
-        raise ConfigError("", f"optrun lectures {words[0]}", allowed="run", do=do)
+    if {"-h", "--help"} & set(words):
+        print(lectures.help_page(width()))
+        return 0
+    if words[0] not in WORDS:
+        do = f"{did_you_mean(words[0], WORDS)}`optrun lectures` lists them, `optrun lectures run` tries them"
+        raise ConfigError("", f"optrun lectures {words[0]}", allowed="run, gallery", do=do)
+    if words[0] == "gallery":
+        return shown(words[1:])
     prepared([])
     codes = [tried(name) for name in chosen(words[1:])]
     print(f"verdicts: {sum(not code for code in codes)} of {len(codes)} in {HOME}; `optrun lectures` lists them")
@@ -49,3 +57,23 @@ def tried(name: str) -> int:
 
         return resume.asked([str(folder)])
     return experiment.asked([f"+experiment={name}", f"hydra.run.dir={folder}"])
+
+
+def shown(more: list[str]) -> int:
+    """The page of all that was found below outputs/, which is one file."""
+    if more:
+        do = f"leave out {' '.join(more)}; the page has every deck"
+        raise ConfigError("", f"optrun lectures gallery {' '.join(more)}", allowed="optrun lectures gallery", do=do)
+    from runner.report import lectures as report
+    from runner.store.base import write_whole
+
+    known, found = lectures.experiments(), lectures.found(Path("outputs"))
+    decks = []
+    for name, title in lectures.DECKS.items():
+        mine = [each for each in known if each.name.startswith(f"{name}/")]
+        claims = [(each, report.tried(found[each.name].folder) if each.name in found else None) for each in mine]
+        decks.append(report.Deck(name, title, tuple(report.Claim(e.name, e.meaning, tried) for e, tried in claims)))
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(PAGE, report.gallery(decks).encode())
+    print(f"{sum(each.name in found for each in known)} of {len(known)} claims in {PAGE}")
+    return 0

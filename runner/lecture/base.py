@@ -18,7 +18,7 @@ from typing import Any, Literal
 from runner.core.check import Choice, Count, Index, Number, checked, hints_of, only_known
 from runner.core.errors import ConfigError
 
-OPTIONAL = ("what", "over", "right", "seeds")
+OPTIONAL = ("what", "over", "right", "printed", "seeds")
 HERE = "here"  # the case of an experiment that names none
 
 Take = Literal["last", "first", "least", "most", "mean", "change", "turn", "rate", "epochs", "all_zero", "diverged"]
@@ -80,6 +80,7 @@ class Claim(Choice):
     what: the measured number in a few words, for the figure
     over: what the labels of the arms are, where they are numbers
     right: the statement more exactly, or the right one where the lecture errs; the experiment is about that
+    printed: the number that the claim would give as it is printed, where the lecture errs
     predicted: the number that theory gives
     because: how it is derived
     bounds: [low, high]; the claim holds where the measured number lies within, with its interval
@@ -99,6 +100,7 @@ class Claim(Choice):
     what: str = "measured"
     over: str = ""
     right: str = ""
+    printed: Number | None = None
     seeds: Count = 1
 
     def circumstances(self) -> Mapping[str, Overrides]:

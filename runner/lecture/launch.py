@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.errors import ConfigError, CorruptError
-from runner.lecture.base import Claim, claim
+from runner.lecture.base import HERE, Claim, claim
 from runner.lecture.measure import Outcome, estimated, measured
 from runner.screen.base import Screen, shortest
 from runner.store.base import read_json, write_json
@@ -31,6 +31,7 @@ Found = dict[str, dict[str, list[float]]]  # circumstance -> arm -> one number f
 
 FORMAT = 1
 FILE, VERDICT = "lecture.json", "verdict.json"
+THE_CASE = "the experiment"  # how a figure calls the case of an experiment that names none
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ def judged(path: Path, screen: Screen) -> int:
     write_json(path / VERDICT, told(name, about["command"], outcome, numbers))
     screen.table(*table(outcome))
     screen.say(f"predicted: {made.predicted:.6g}, {made.because}")
+    if outcome.as_printed:
+        screen.say(f"as printed: {outcome.as_printed}")
     screen.say(f"verdict: {outcome.verdict}")
     from runner.plot import lecture
 
@@ -170,11 +173,14 @@ def told(name: str, command: str, outcome: Outcome, numbers: Found) -> dict[str,
         "claim": made.claim,
         "right": made.right,
         "verdict": outcome.verdict,
+        "printed": made.printed,
+        "as_printed": outcome.as_printed,
         "predicted": made.predicted,
         "because": made.because,
         "bounds": list(made.bounds),
         "measured": {
             circumstance: {
+                "title": THE_CASE if circumstance == HERE else circumstance,
                 "value": spelled(each.value),
                 "low": spelled(each.low),
                 "high": spelled(each.high),

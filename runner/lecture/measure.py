@@ -156,6 +156,19 @@ class Outcome:
         return self.found[name].within(self.claim.bounds)
 
     @property
+    def as_printed(self) -> str:
+        """What comes of the claim as it is printed, where that gives another number; nothing where it does not.
+
+        It is given as much room on both sides as the prediction.
+        """
+        printed = self.claim.printed
+        if printed is None:
+            return ""
+        low, high = (bound - self.claim.predicted + printed for bound in self.claim.bounds)
+        held = any(self.found[name].within((low, high)) for name in self.claim.cases)
+        return f"{'holds' if held else 'does not hold here'}, it would be {printed:.4g}"
+
+    @property
     def verdict(self) -> str:
         """`holds`, `holds under ...` or `does not hold here`, with the reason where a control spoke against it."""
         alike = [name for name in self.claim.control if self.held(name)]

@@ -39,33 +39,71 @@ def meaning(path: Path) -> str:
     return comments[2] if len(comments) > 2 else ""
 
 
-def found(parent: Path) -> Mapping[str, str]:
-    """Name -> verdict of the newest experiment of that name in the folders below `parent`."""
-    newest: dict[str, tuple[float, str]] = {}
+@dataclass(frozen=True, order=True)
+class Found:
+    """An experiment that was run: when it was judged, its folder and its verdict."""
+
+    time: float
+    folder: Path
+    verdict: str
+
+
+def found(parent: Path) -> Mapping[str, Found]:
+    """Name -> the newest experiment of that name in the folders below `parent`."""
+    newest: dict[str, Found] = {}
     for file in parent.glob("**/verdict.json"):
         try:
             told = json.loads(file.read_text(encoding="utf-8"))
-            one = file.stat().st_mtime, str(told["verdict"])
+            one = Found(file.stat().st_mtime, file.parent, str(told["verdict"]))
             newest[str(told["name"])] = max(one, newest.get(str(told["name"]), one))
         except (OSError, ValueError, KeyError, TypeError):  # not ours, or damaged: the listing goes on
             continue
-    return {name: verdict for name, (_, verdict) in newest.items()}
+    return newest
 
 
-def page(verdicts: Mapping[str, str], width: int = 80, colour: bool = False) -> str:
+HELP = (
+    "optrun lectures tries what four lectures on optimization say: each claim is an experiment that trains what it "
+    "compares, measures one number, sets it beside the one that theory gives, and computes a verdict."
+)
+WORDS = (
+    ("optrun lectures", "every claim with what one should see, and its verdict so far"),
+    ("optrun lectures run [DECK | DECK/CLAIM ...]", "run those that have no verdict yet, into outputs/lectures"),
+    ("optrun lectures gallery", "a page of what was found below outputs/: outputs/lectures/gallery.html"),
+    ("optrun +experiment=DECK/CLAIM [key=value ...]", "one of them, with changes on top of every arm"),
+)
+LEAVES = (
+    "Each experiment leaves its runs as optrun -m does, lecture.json (the claim), verdict.json (what was measured) and "
+    "claim.png, a slide. optrun resume FOLDER completes it, optrun plot FOLDER judges and draws it again."
+)
+
+
+def help_page(width: int = 80) -> str:
+    """What `optrun lectures` does, what it takes and what it leaves."""
+    width = fitted(width)
+    lines = paragraph(HELP, width)
+    for title, body in (
+        ("Decks", columns([(f"  {deck}", title) for deck, title in DECKS.items()], width, left=14)),
+        ("Words", [line for word, meaning in WORDS for line in (f"  {word}", *paragraph(meaning, width, indent=6))]),
+        ("Results", paragraph(LEAVES, width, indent=2)),
+    ):
+        lines += ["", title, *body]
+    return joined(lines)
+
+
+def page(tried: Mapping[str, Found], width: int = 80, colour: bool = False) -> str:
     """Every experiment with what one should see, and its verdict where there is one."""
     width = fitted(width)
     known = experiments()
     text = (
         f"{len(known)} claims of four lectures as experiments, as in `optrun +experiment={known[0].name}`; "
-        "`optrun lectures run` tries them all."
+        "`optrun lectures run` tries them all, `optrun lectures gallery` makes a page of what was found."
     )
     lines = paragraph(text, width)
     for deck, title in DECKS.items():
         mine = [each for each in known if each.name.startswith(f"{deck}/")]
         rows = []
         for each in mine:
-            verdict = verdicts.get(each.name)
-            rows.append((f"  {each.name}", each.meaning + (f" [{verdict}]" if verdict else "")))
+            verdict = f" [{tried[each.name].verdict}]" if each.name in tried else ""
+            rows.append((f"  {each.name}", each.meaning + verdict))
         lines += ["", bold(f"{deck}: {title}", colour), *columns(rows, width, left=32)]
     return joined(lines)

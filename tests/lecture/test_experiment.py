@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from runner.lecture.base import claim
 from runner.menu.lectures import DECKS, experiments
 from tests.cli.conftest import REPOSITORY, Call, call  # noqa: F401 - a fixture
 
@@ -128,13 +129,50 @@ def test_a_deck_or_an_experiment_is_run_by_its_name_once(call: Call, tmp_path: P
     assert (folder / "verdict.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("words", [("--help",), ("run", "-h")])
+def test_its_help_names_every_deck_and_every_word(words: tuple[str, ...], call: Call, tmp_path: Path) -> None:  # noqa: F811
+    answer = call("lectures", *words)
+    assert (answer.code, answer.err) == (0, "")
+    for each in (*DECKS, "optrun lectures run", "optrun lectures gallery", "optrun +experiment=DECK/CLAIM"):
+        assert each in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 100  # what a pipe gets
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_wrong_as_it_is_printed_is_said_beside_the_verdict(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    answer = call("+experiment=sun/eps_placement", "hydra.run.dir=seen")
+    assert answer.code == 0, answer.err
+    assert "as printed: does not hold here, it would be 1\nverdict: holds\n" in answer.out
+    told = verdict(tmp_path / "seen")
+    assert (told["printed"], told["as_printed"]) == (1.0, "does not hold here, it would be 1")
+    assert [each["title"] for each in told["measured"].values()] == ["the experiment", "a small eps"]
+
+
+def test_the_gallery_has_what_was_run_and_names_what_was_not(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    assert call("lectures", "run", "grosse/saddle_exact").code == 0
+    answer = call("lectures", "gallery")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == f"1 of {len(experiments())} claims in outputs/lectures/gallery.html\n"
+    page = (tmp_path / "outputs" / "lectures" / "gallery.html").read_bytes()
+    assert page.count(b"<article id=") == len(experiments())
+    assert page.count(b"not run yet") == len(experiments()) - 1
+    assert page.count(b"data:image/svg+xml;base64,") == 1
+    assert call("lectures", "gallery").code == 0
+    assert (tmp_path / "outputs" / "lectures" / "gallery.html").read_bytes() == page
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (
             ("rum",),
-            "optrun: optrun lectures rum is refused\n  allowed: run\n"
+            "optrun: optrun lectures rum is refused\n  allowed: run, gallery\n"
             "  do this: did you mean run? `optrun lectures` lists them, `optrun lectures run` tries them\n",
+        ),
+        (
+            ("gallery", "grosse"),
+            "optrun: optrun lectures gallery grosse is refused\n  allowed: optrun lectures gallery\n"
+            "  do this: leave out grosse; the page has every deck\n",
         ),
         (
             ("run", "grose"),
@@ -149,6 +187,10 @@ def test_wrong_words_are_refused(words: tuple[str, ...], message: str, call: Cal
     assert (answer.code, answer.err) == (2, message)
 
 
+def test_the_readme_tells_how_many_there_are() -> None:
+    assert f"as experiments, {len(FILES)} so far." in (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_file_names_its_command_a_claim_and_a_control(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -156,6 +198,7 @@ def test_every_file_names_its_command_a_claim_and_a_control(path: Path) -> None:
     assert path.parent.name in DECKS
     assert comments[:2] == ["@package _global_", f"optrun +experiment={path.parent.name}/{path.stem}"]
     assert comments[2]
-    node = OmegaConf.load(path)["lecture"]
-    assert node["control"]
-    assert node["bounds"][0] <= node["predicted"] <= node["bounds"][1]
+    made = claim(OmegaConf.to_container(OmegaConf.load(path)["lecture"]))
+    assert made.control
+    assert made.bounds[0] <= made.predicted <= made.bounds[1]
+    assert made.right or made.printed is None  # where a number shows the error, the right statement is said

@@ -112,6 +112,14 @@ def test_the_verdict_is_that_of_the_numbers_and_the_control_decides(
     assert Outcome(made, found).verdict == verdict
 
 
+def test_a_claim_as_it_is_printed_is_judged_by_its_own_number() -> None:
+    found = {name: Estimate(value, value, value) for name, value in (("here", 2.0), ("without", 1.0))}
+    assert Outcome(claim(NODE), found).as_printed == ""
+    assert Outcome(claim(NODE | {"printed": 3.0}), found).as_printed == "does not hold here, it would be 3"
+    assert Outcome(claim(NODE | {"printed": 2.05}), found).as_printed == "holds, it would be 2.05"  # bounds of +-0.1
+    assert Outcome(claim(NODE | {"printed": 3.0}), found).verdict == "holds"
+
+
 def test_an_interval_that_leaves_the_bounds_is_not_within() -> None:
     assert Estimate(2.0, 1.95, 2.05).within((1.9, 2.1))
     assert not Estimate(2.0, 1.8, 2.2).within((1.9, 2.1))

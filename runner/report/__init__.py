@@ -1,0 +1,1 @@
+"""Pages to show and to hand on, from run folders."""
