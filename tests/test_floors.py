@@ -49,6 +49,7 @@ FLOORS = {
     "sweep": 7,
     "parallel": 7,
     "checkup": 7,
+    "landscape": 7,
     "tune": 8,
     "lecture": 8,
     "selftest": 8,
@@ -70,6 +71,7 @@ SEEN_BY = {
     "omegaconf": {"build", "composing", "guard", "plugins"},
     "matplotlib": {"plot"},
     "tensorboard": {"recorder"},
+    "PIL": {"plot"},
 }
 
 ROOT = Path(runner.__file__).parent
