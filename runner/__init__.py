@@ -8,8 +8,9 @@ A file imports only from a lower floor, or from its own room's `base.py`:
     9  composing                one run, by Hydra
     8  tune lecture selftest    a sweep that learns what to try next; a claim that is put to the test; what is
                                 promised, tried on the program in processes of its own
-    7  sweep parallel checkup   many runs as one thing; one run as many processes; one run looked at again by the
-                                doctor
+    7  sweep parallel checkup landscape
+                                many runs as one thing; one run as many processes; one run looked at again by the
+                                doctor; the loss around runs that were trained
     6  job preview gradcheck lr_range grammar ranges guard
                                 one run, from its configuration to its pictures; a schedule, a gradient, a range of
                                 rates without one; what is typed, and what of it is a range; what Hydra may call

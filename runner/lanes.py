@@ -29,7 +29,8 @@ from runner.optimizer.base import Asked
 from runner.optimizer.rows import Known, stripes
 from runner.run import Material, Run
 from runner.schedule.base import Progress
-from runner.store.folder import LEAST_S, SHARE, RunFolder
+from runner.store.base import Folder
+from runner.store.folder import LEAST_S, SHARE
 from runner.train import EVALUATED, PENDING, Ending, State, Tally, Watcher, commit, concluded, judgement, measured
 
 AT_ONCE = 1 << 10  # examples in one evaluation pass, of each run; the same for every K, since sums depend on it
@@ -46,14 +47,14 @@ class Lane:
 
     run: Run
     m: Material
-    folder: RunFolder
+    folder: Folder
     watcher: Watcher
     start: Tensor
     at: State
     noise: torch.Generator | None = None
 
     @classmethod
-    def of(cls, run: Run, m: Material, folder: RunFolder, watcher: Watcher) -> Lane:
+    def of(cls, run: Run, m: Material, folder: Folder, watcher: Watcher) -> Lane:
         """A run where its folder is."""
         start = m.theta.clone()
         at = State.restored(run, m, folder) if folder.restored else State.fresh(run, m)

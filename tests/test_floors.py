@@ -50,6 +50,7 @@ FLOORS = {
     "sweep": 7,
     "parallel": 7,
     "checkup": 7,
+    "landscape": 7,
     "tune": 8,
     "lecture": 8,
     "selftest": 8,
@@ -72,6 +73,7 @@ SEEN_BY = {
     "matplotlib": {"plot"},
     "tensorboard": {"recorder"},
     "jinja2": {"report"},
+    "PIL": {"plot"},
 }
 
 ROOT = Path(runner.__file__).parent

@@ -30,7 +30,7 @@ MAKE = [line for line in SHELL if line.startswith("make ")]
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command line as bash would read it, with this Python's optrun."""
     python = shlex.quote(sys.executable)
-    call = command.replace("optrun", f"{python} -m runner", 1)
+    call = re.sub("(^|&& )optrun ", lambda found: f"{found[1]}{python} -m runner ", command)
     call = re.sub("^torchrun", f"{python} -m torch.distributed.run", call)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(["bash", "-c", call], cwd=folder, env=environment, capture_output=True, text=True)

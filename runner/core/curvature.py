@@ -5,6 +5,7 @@
     objective.empirical_fisher(theta)  v -> F v,           F = mean_i g_i g_i',  g_i = dL_i / dtheta
     objective.per_example(theta)       dL_i/dtheta `[B, P]`, the gradient of each example's own loss
     objective.layers(theta, ...)       the inputs of every layer and the gradients of its outputs
+    objective.values(theta)            L(theta_k) for rows theta `[K, P]`
     objective.value_and_graph(...)     a gradient that can be differentiated once more
     objective.sample(n, t)             the same loss on n other examples
 
@@ -191,6 +192,18 @@ class Curved(Objective):
         self._refuse_infinite(loss.item(), total.item(), norm)
         self._keep_moments()
         return total.item(), tuple(g + 0.0 * p for g, p in zip(gradients, parameters, strict=True))
+
+    def values(self, theta: Tensor) -> Tensor:
+        """L `[K]` at each row of `theta [K, P]`, in one pass with the work and the memory of K: for few parameters."""
+
+        def value(row: Tensor) -> Tensor:
+            parameters = self.layout.views(row)
+            return self._total(parameters, self.loss(self._output(parameters), self.y))
+
+        self._count(forward=len(theta))
+        with torch.no_grad():
+            found: Tensor = mapped(value)(theta)
+        return found
 
     def sample(self, n: int, t: int) -> Curved:
         """The same loss on `n` training examples, all if there are fewer, drawn without replacement for step `t`.

@@ -37,6 +37,7 @@ FURTHER = (
     ("optrun schedule schedule=cosine", "draws a schedule; steps= in an epoch"),
     ("optrun gradcheck loss=huber", "the gradient against finite differences"),
     ("optrun lr_range optimizer=sgd", "the loss over rates, and a suggestion"),
+    ("optrun landscape outputs/SWEEP", "the loss around its runs; --help"),
     ("optrun lectures", "claims of lectures, put to the test"),
     ("optrun selftest", "tries here what the README promises"),
     ("optrun optimizer=sgd --cfg job", "the configuration; --hydra-help: the flags"),
@@ -109,6 +110,45 @@ def tune_page(width: int = 80) -> str:
         ("Ranges", columns(TUNE_RANGES, width, left=35)),
         ("Plain keys, with their defaults", columns(TUNE_KEYS, width, left=26)),
         ("Results", paragraph(TUNE_LEAVES, width, indent=2)),
+    ):
+        lines += ["", title, *body]
+    return joined(lines)
+
+
+LANDSCAPE = (
+    "optrun landscape shows the loss around runs that have one start: the paths of several optimizers on the same "
+    "contours. What a run went through is trained again in memory, to the bit; nothing of its folder is changed."
+)
+LANDSCAPE_EXAMPLES = (
+    "optrun -m problem=rosenbrock optimizer=sgd,momentum,nesterov lr=0.0005 hydra.sweep.dir=outputs/valley",
+    "optrun landscape outputs/valley",
+    "optrun landscape outputs/SGD outputs/ADAM directions=filter",
+)
+LANDSCAPE_KEYS = (
+    ("directions=auto", "the plane of a network: principal (auto), along which the runs moved most; filter, random "
+     "ones scaled filter by filter; hessian, in which the loss bends most at the end of the last run"),
+    ("points=auto", "of each path, evenly over its steps; 2: start and end alone, without training again"),
+    ("grid=auto", "losses along each axis: 241 for one or two parameters, 51 for a network"),
+    ("examples=2000", "at most so many of the training part, and of the validation part, that a loss is the mean of"),
+    ("seed=0", "of the random directions"),
+    ("out=FOLDER", "where to write; else the folder that is named first"),
+)  # fmt: skip
+LANDSCAPE_LEAVES = (
+    "Of one or two parameters: landscape.png, .svg, .gif (paths grow step by step) and the tables landscape.csv and "
+    "landscape_paths.csv. Of a network: landscape_line (the loss from start to end, training and validation) and "
+    "landscape_DIRECTIONS, with their tables. Runs of one figure have the same data, network, loss and start; a sweep "
+    "stands for its runs, of which a figure shows at most eight."
+)
+
+
+def landscape_page(width: int = 80) -> str:
+    """What `optrun landscape` shows, what it takes and what it leaves."""
+    width = fitted(width)
+    lines = paragraph(LANDSCAPE, width)
+    for title, body in (
+        ("Examples", [line for each in LANDSCAPE_EXAMPLES for line in paragraph(each, width, indent=2, hang=2)]),
+        ("Plain keys, with their defaults", columns(LANDSCAPE_KEYS, width, left=26)),
+        ("Results", paragraph(LANDSCAPE_LEAVES, width, indent=2)),
     ):
         lines += ["", title, *body]
     return joined(lines)

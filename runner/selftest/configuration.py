@@ -168,7 +168,16 @@ COMMANDS = (
     *("+experiment=", "+experiment=3", "+experiment=grosse", "+experiment=../x", "+experiment={a:1}"),
     *("+experiment=grosse/ravine,grosse/mu_one", "-m +experiment=grosse/ravine", "+experiment=grosse/ravine lr=nan"),
     *("+experiment=grosse/ravine nothing=1", "lectures nothing", "lectures run nothing"),
-    *("doctor", "doctor nowhere", "tune runs=0", "lr_range lr=nan", "lr_range nothing=1"),
+    *(
+        "doctor",
+        "doctor nowhere",
+        "landscape",
+        "landscape nowhere",
+        "landscape seed=-1",
+        "tune runs=0",
+        "lr_range lr=nan",
+        "lr_range nothing=1",
+    ),
     *(f"lr={'9' * 5000}", f"lr={'[' * 3000}", f"{'a' * 5000}=3", f"lr={'x' * 100_000}", "rezume", "--extend", "lr"),
 )
 FIRST = (

@@ -317,3 +317,16 @@ def test_the_curvature_of_a_layer_behind_steps_is_0() -> None:
         found = dense(make(asked.theta), 27)
         assert found[:15].count_nonzero() == found[:, :15].count_nonzero() == 0
         assert found[15:].any()
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_the_losses_at_many_rows_are_those_at_each_of_them_with_the_same_noise(summed: bool) -> None:
+    module = net(0.5)
+    asked = Curved(module, F.cross_entropy, *adopt(module), summed=summed, penalty=Bowl())
+    asked.on(X, Y, stream(0, "noise", 1))
+    rows = torch.stack([asked.theta + shift * DIRECTION for shift in (0.0, 0.3, -2.0)])
+    found = asked.values(rows)
+    assert asked.counts == Counts(forward=3 * len(Y))
+    expected = torch.tensor([asked.value(row) for row in rows], dtype=torch.float64)
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=0)  # sums in another order
+    assert not found.requires_grad

@@ -30,10 +30,10 @@ def codes(text: str) -> dict[int, str]:
     return {int(code): name for code, name in re.findall(r"(\d+) ([a-z]+(?: [a-z]+)*)", text)}
 
 
-def test_the_page_fits_on_sixty_four_lines_of_eighty_columns_beside_the_names_of_the_choices() -> None:
+def test_the_page_fits_on_sixty_five_lines_of_eighty_columns_beside_the_names_of_the_choices() -> None:
     lines = menu.help_page(80).splitlines()
     names = [line for line in lines if line.startswith(" " * 16) and line.split()[0].rstrip(",*").isidentifier()]
-    assert len(lines) - len(names) <= 64
+    assert len(lines) - len(names) <= 65
     assert max(map(len, lines)) <= 80
 
 

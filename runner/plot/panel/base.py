@@ -274,7 +274,7 @@ class Sweep:
             colour, dash, marker = STYLES[slots[word]]
             for at, key in enumerate(same):  # further axes of words: lighter, with another dash and marker
                 _, other_dash, other_marker = STYLES[(slots[word] + at) % MOST]
-                shade = _lighter(colour, 0.6 * at / max(len(same) - 1, 1))
+                shade = lighter(colour, 0.6 * at / max(len(same) - 1, 1))
                 styles[key] = (shade, other_dash, other_marker) if at else (colour, dash, marker)
         return styles
 
@@ -356,6 +356,7 @@ def short(axis: str) -> str:
     return axis.rpartition(".")[2]
 
 
-def _lighter(colour: str, share: float) -> str:
+def lighter(colour: str, share: float) -> str:
+    """A colour with so much white in it."""
     red, green, blue = (channel + (1 - channel) * share for channel in to_rgb(colour))
     return to_hex((red, green, blue))
