@@ -19,11 +19,12 @@ EXAMPLES = (
     ("optrun resume outputs/RUN", "goes on where a run or a sweep was cut off"),
     ("optrun plot outputs/RUN", "draws its pictures again"),
     ("optrun doctor outputs/RUN", "says what is wrong, and what to try"),
+    ("optrun report outputs/RUN ...", "runs and sweeps as one page for a browser"),
 )
 CHOICES = "Choices, as optimizer=sgd (* is the default); arguments, as optimizer.mu=0.9"
 RESULTS = (
-    "Each run leaves a folder in outputs/, or in hydra.run.dir=DIR, with metrics.csv (a row per epoch), "
-    "curves.png, summary.json (with the test result), config.yaml, checkpoint/ and more. With -m, "
+    "Each run leaves a folder in outputs/, or hydra.run.dir=DIR, with metrics.csv (a row per epoch), "
+    "curves.png, summary.json (test result), config.yaml, checkpoint/ and more. With -m, "
     "hydra.sweep.dir=DIR holds all of them."
 )
 EXIT_CODES = (
