@@ -66,8 +66,10 @@ def examined(run: Run, plugins: tuple[str, ...]) -> Run:
     found = tuple(
         Finding(each.name, each.seen, each.source, command(run.command, each.change)) for each in findings(case)
     )
-    suspect = [] if found else [f"{line}." for line in short(case, run.command, str(run.folder))] or [HEALTHY]
-    words = [*suspect, *(f"Not known: {line}." for line in unknown(case)), closer]
+    # Of a run without a finding `short` says at most that it learned nothing, and sends to the doctor.
+    suspect = [] if found else [f"Not well: {line}." for line in short(case, run.command, str(run.folder))]
+    words = suspect or ([closer] if found else [HEALTHY, closer])
+    words += [f"Not known: {line}." for line in unknown(case)]
     return replace(run, findings=found, doctor=" ".join(words))
 
 

@@ -89,7 +89,7 @@ def report(named: Sequence[Run], sweeps: Sequence[Sweep], damaged: Sequence[Dama
         sweeps=sweeps,
         damaged=damaged,
         chart=curves.chart(drawn, at_once(parts)) if any(run.rows for run in drawn) else None,
-        drawn=len(drawn),
+        side_by_side=any(run.manifest.get("side_by_side") for run in drawn),
         thin=[run for run in drawn if len(run.rows) > curves.most_of(drawn)],
         undrawn=len(named) - len(parts[0]),
         compared=comparison(named) if len(named) > 1 else None,

@@ -134,8 +134,8 @@ def flat(folder: Path, text: str) -> dict[str, str]:
 def leaves(node: Any, key: str) -> Iterator[tuple[str, str]]:
     """The leaves of a configuration with their paths.
 
-    >>> dict(leaves({"optimizer": {"_target_": "a.SGD", "betas": [0.9, None]}, "lr": 0.1}, ""))
-    {'optimizer': 'a.SGD', 'optimizer.betas': '[0.9,null]', 'lr': '0.1'}
+    >>> dict(leaves({"optimizer": {"_target_": "runner.optimizer.sgd.SGD", "mu": [0.9, None]}, "lr": 0.1}, ""))
+    {'optimizer': 'sgd', 'optimizer.mu': '[0.9,null]', 'lr': '0.1'}
     """
     if isinstance(node, dict) and node:
         for name, value in node.items():
@@ -145,7 +145,10 @@ def leaves(node: Any, key: str) -> Iterator[tuple[str, str]]:
 
 
 def typed(leaf: Any) -> str:
-    """A value as one types it; by YAML, which writes a list that occurs in itself as a reference."""
+    """A value as one types it: a choice of this package by its name, which is that of its file; all else by YAML, which
+    writes a list that occurs in itself as a reference."""
+    if isinstance(leaf, str) and leaf.startswith("runner.") and leaf.count(".") > 1:
+        return leaf.split(".")[-2]
     text = yaml.safe_dump(leaf, default_flow_style=True, width=math.inf)
     return text.removesuffix("\n").removesuffix("\n...").replace(", ", ",")
 

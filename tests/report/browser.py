@@ -117,6 +117,7 @@ def browser(home: Path) -> Iterator[Page]:
     # Chromium's own sandbox refuses to start as root, as in a container.
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     flags = [*("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--hide-scrollbars")]
+    flags.append("--host-resolver-rules=MAP * ~NOTFOUND")  # there is no network, whatever it wants
     words = [PROGRAM, *flags, *root, "--remote-debugging-pipe", f"--user-data-dir={home}", "about:blank"]
     # A shell puts the pipes where Chromium looks for them.
     script = f'exec "$@" {COMMANDS}<&{theirs_in} {ANSWERS}>&{theirs_out}'

@@ -11,6 +11,7 @@ from runner import cli
 from runner.core.errors import Diverged
 
 SMALL = ("dataset=iris", "architecture.hidden=[8]", "batch_size=20", "epochs=5")
+ALONE = ("workers=1", "lanes=off")  # in this process, and nothing is measured; twelve runs draw no curves of their own
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for code, words in (
             (0, ("optimizer=adam", "hydra.run.dir=adam")),
             (Diverged.exit_code, ("optimizer=sgd", "lr=1e6", "hydra.run.dir=high")),
-            (0, ("-m", "optimizer=sgd,adam", "lr=0.1,0.001", "seed=0,1", "workers=1", "hydra.sweep.dir=grid")),
+            (0, ("-m", "optimizer=sgd,adam", "lr=0.1,0.01,0.001", "seed=0,1", *ALONE, "hydra.sweep.dir=grid")),
         ):
             patch.setattr("sys.argv", ["optrun", *SMALL, *words])
             assert cli.main([*SMALL, *words]) == code

@@ -8,6 +8,7 @@ const chart = (() => {
   const COLOURS = ["#0b4f8a", "#c2410c", "#00693e", "#8e2a8b", "#7a5c00", "#b3001b", "#3f3f46", "#0e7490"];
   const DASHES = ["", "9 3", "9 3 2 3", "14 3 2 3 2 3"]; // each for as many curves as there are colours
   const EDGE = { left: 64, right: 18, top: 30, bottom: 46 }; // pixels around the panel, for numbers and names
+  const HINT = "Point at a curve, or focus the chart and use the arrow keys.";
   const NEAR = 40; // pixels: what is further away from the pointer is not meant
 
   const find = (id) => document.getElementById(id);
@@ -40,7 +41,7 @@ const chart = (() => {
   }
 
   // Where values lie between two pixels.
-  function scale(values, log, start, end) {
+  function scale(values, log, whole, start, end) {
     let low = Infinity, high = -Infinity;
     for (const value of values) (low = Math.min(low, value)), (high = Math.max(high, value));
     if (low > high) [low, high] = log ? [1, 10] : [0, 1];
@@ -50,13 +51,14 @@ const chart = (() => {
     [from, to] = [from - around, to + around];
     const at = (value) => start + ((there(value) - from) / (to - from)) * (end - start);
     const most = Math.max(2, Math.floor(Math.abs(end - start) / 55)); // a number every 55 pixels
-    return { at, ticks: log ? logTicks(10 ** from, 10 ** to, most) : linearTicks(from, to, most) };
+    return { at, ticks: log ? logTicks(10 ** from, 10 ** to, most) : linearTicks(from, to, most, whole) };
   }
 
   // At most so many round numbers: steps of 1, 2 or 5 times a power of ten.
-  function linearTicks(low, high, most) {
+  function linearTicks(low, high, most, whole = false) {
     const raw = (high - low) / most, power = 10 ** Math.floor(Math.log10(raw));
-    const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw * (1 - 1e-9));
+    const round = power * [1, 2, 5, 10].find((factor) => factor * power >= raw * (1 - 1e-9));
+    const step = whole ? Math.max(1, round) : round;
     const ticks = [];
     for (let k = Math.ceil(low / step); k <= Math.floor(high / step); k++) ticks.push(k * step);
     return ticks;
@@ -103,8 +105,9 @@ const chart = (() => {
     lines = chosen();
     const [right, bottom] = [width - EDGE.right, height - EDGE.bottom];
     const xs = lines.flatMap((line) => [...line.points.map((p) => p.x), ...(line.lost === null ? [] : [line.lost])]);
-    const x = scale(xs, pressed(find("log-x")), EDGE.left, right);
-    const y = scale(lines.flatMap((line) => line.points.map((p) => p.y)), pressed(find("log-y")), bottom, EDGE.top);
+    const counted = axis.value === "epoch" || axis.value === "step";
+    const x = scale(xs, pressed(find("log-x")), counted, EDGE.left, right);
+    const y = scale(lines.flatMap((line) => line.points.map((p) => p.y)), pressed(find("log-y")), false, bottom, EDGE.top);
     for (const tick of y.ticks) {
       plot.append(element("line", { class: "grid", x1: EDGE.left, x2: right, y1: y.at(tick), y2: y.at(tick) }));
       plot.append(element("text", { x: EDGE.left - 8, y: y.at(tick) + 4, "text-anchor": "end" }, spelled(tick)));
@@ -122,15 +125,18 @@ const chart = (() => {
       const d = line.points.map((p, row) => `${row ? "L" : "M"}${p.left.toFixed(1)},${p.top.toFixed(1)}`).join("");
       const style = { ...look(line.run.tint), ...(line.part === "training" ? { "stroke-dasharray": "2 4" } : {}) };
       plot.append(element("path", { ...style, d }));
-      if (line.points.length === 1) plot.append(element("circle", { cx: line.points[0].left, cy: line.points[0].top, r: 4, fill: style.stroke }));
+      const [p] = line.points;
+      if (line.points.length === 1) plot.append(element("circle", { cx: p.left, cy: p.top, r: 4, fill: style.stroke }));
       if (line.lost !== null) {
-        const [left, top] = [x.at(line.lost), EDGE.top];
-        plot.append(element("path", { stroke: style.stroke, "stroke-width": 3, class: "lost", d: `M${left - 6},${top - 6}l12,12m0,-12l-12,12` }));
+        const cross = `M${x.at(line.lost) - 6},${EDGE.top - 6}l12,12m0,-12l-12,12`;
+        plot.append(element("path", { class: "lost", stroke: style.stroke, d: cross }));
       }
     }
     lines = lines.filter((line) => line.points.length);
     marked = null;
-    if (!lines.length) plot.append(element("text", { x: (EDGE.left + right) / 2, y: (EDGE.top + bottom) / 2, "text-anchor": "middle" }, "nothing to show: no curve is on, or none has such numbers"));
+    readout.textContent = HINT;
+    const middle = { x: (EDGE.left + right) / 2, y: (EDGE.top + bottom) / 2, "text-anchor": "middle" };
+    if (!lines.length) plot.append(element("text", middle, "nothing to show: no curve is on, or none has such numbers"));
   }
 
   // A ring at a point, and what it says.
