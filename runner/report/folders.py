@@ -14,7 +14,7 @@ from runner.report.table import Table, table
 
 CURVES = 40  # in the chart: a legend that one still reads, and about 1 MB
 AT_ONCE = 8  # of them that are drawn before anybody chooses: as many as there are colours
-DETAILED = 12  # runs that are told of one by one
+DETAILED = 12  # runs that are told of one by one, of those that are named; of each sweep the best is, too
 PICTURES = 600_000  # bytes in all; a page has a third more of them, in letters
 
 
@@ -51,7 +51,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture that lies in a folder, with the command that draws it."""
+    """A picture that lies in a folder, with the command that draws it; without an address where there is no room."""
 
     address: str
     text: str
@@ -77,18 +77,19 @@ def report(named: Sequence[Run], sweeps: Sequence[Sweep], damaged: Sequence[Dama
     most, _ = room(len(named), len(sweeps))
     parts = [list(named[:most]), *(list(each.best) for each in sweeps)]
     drawn = [run for part in parts for run in part]
-    chosen = [*named[:DETAILED], *(run for each in sweeps[:DETAILED] for run in each.best[:1])]
+    chosen = [*named[:DETAILED], *(run for each in sweeps for run in each.best[:1])]
     detailed = [look(run) for run in chosen]
     pictures = dict(figures(sweeps, detailed))
+    chart = curves.chart(drawn, at_once(parts)) if any(run.rows for run in drawn) else None
     return page(
         "folders.html",
-        ("chart.js", "sort.js"),
+        ("chart.js", "sort.js") if chart else ("sort.js",),
         title=heading(named, sweeps),
         command=command,
         named=named,
         sweeps=sweeps,
         damaged=damaged,
-        chart=curves.chart(drawn, at_once(parts)) if any(run.rows for run in drawn) else None,
+        chart=chart,
         side_by_side=any(run.manifest.get("side_by_side") for run in drawn),
         thin=[run for run in drawn if len(run.rows) > curves.most_of(drawn)],
         undrawn=len(named) - len(parts[0]),
@@ -129,7 +130,7 @@ def comparison(named: Sequence[Run]) -> Table:
     for run in named:
         told = (
             len(run.rows),
-            run.summary.get("best_epoch"),
+            run.best["epoch"] if run.best else None,
             *map(run.numbers.get, numbers),
             run.summary.get("train_s"),
         )
@@ -145,17 +146,16 @@ def differences(detailed: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def figures(sweeps: Iterable[Sweep], detailed: Iterable[Run]) -> Iterator[tuple[Path, list[Figure]]]:
-    """Folder -> the pictures in it, as long as there is room for them."""
-    room = PICTURES
+    """Folder -> the pictures in it; those for which there is no room have no address."""
+    left = PICTURES
     wanted = [(each.folder, each.title, ("claim", "tune", "sweep")) for each in sweeps]
     for folder, title, names in (*wanted, *((run.folder, run.title, ("curves", "probes")) for run in detailed)):
         found = []
         for path in filter(None, (smallest(folder, name) for name in names)):
-            if (size := path.stat().st_size) <= room:
-                room -= size
-                found.append(
-                    Figure(picture(path), f"{path.stem} of {title}", shlex.join(["optrun", "plot", str(folder)]))
-                )
+            fits = path.stat().st_size <= left
+            left -= path.stat().st_size if fits else 0
+            command = shlex.join(["optrun", "plot", str(folder)])
+            found.append(Figure(picture(path) if fits else "", f"{path.stem} of {title}", command))
         yield folder, found
 
 

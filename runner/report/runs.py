@@ -82,9 +82,18 @@ class Run:
         return list(self.manifest.get("metrics", {}))
 
     @property
+    def best(self) -> Row | None:
+        """The row of the best epoch; of a run that has not ended, the best so far."""
+        if "final" in self.summary:
+            found: Row | None = self.summary.get("best")
+            return found
+        judged = [row for row in self.rows if math.isfinite(row["val_loss"])]
+        return min(judged, key=lambda row: row["val_loss"], default=None)
+
+    @property
     def numbers(self) -> dict[str, float]:
         """What there is to compare, by the name of its column."""
-        parts = {"best": self.summary.get("best"), "final": self.summary.get("final")}
+        parts = {"best": self.best, "final": self.rows[-1] if self.rows else None}
         names = ["loss", *self.metrics]
         found = {
             f"{part}_{side}_{name}": row[f"{side}_{name}"]

@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 
 from runner.core.errors import CorruptError
-from runner.report import curves, runs
+from runner.report import curves, folders, runs
+from runner.report.base import number
 from runner.report.folders import CURVES, DETAILED, Damaged, Sweep, report, room
 from runner.report.runs import Finding, Run
 from runner.report.table import MOST, table
-from runner.store.folder import read_rows
+from runner.store.base import write_json
+from runner.store.folder import read_rows, sealed
 from tests.cli.conftest import Call, call  # noqa: F401
 from tests.report.test_gallery import HOSTILE, Page
 
@@ -198,7 +200,7 @@ def test_a_damaged_run_is_named_and_the_others_are_shown(house: Path, call: Call
     damage = "metrics.csv does not hold what was committed; it was changed or damaged since"
     assert answer.err == f"optrun: not on the page: adam/{damage}\noptrun: not on the page: grid/7/{damage}\n"
     text = (tmp_path / "adam" / "report.html").read_text()
-    assert f"<code>adam</code>: adam/{damage}" in text
+    assert f'<code>adam</code>: <span class="lines">adam/{damage}' in text
     assert [run["name"].split(":")[0] for run in told(text)["runs"]] == ["high", *["grid"] * 11]
 
 
@@ -224,6 +226,25 @@ def test_a_run_whose_data_are_gone_is_shown_without_the_doctor(call: Call, tmp_p
     assert "mine.csv" in text
     assert call("report", "mine", "doctor=off").code == 0
     assert "The doctor was not asked (doctor=off)." in (tmp_path / "mine" / "report.html").read_text()
+
+
+def test_a_run_that_was_killed_is_shown_as_far_as_it_came(house: Path, call: Call, tmp_path: Path) -> None:  # noqa: F811
+    shutil.copytree(house / "adam", tmp_path / "adam")
+    run = json.loads((tmp_path / "adam" / "manifest.json").read_text())["sha256"]
+    write_json(tmp_path / "adam" / "summary.json", sealed({"status": "running"}, of=run))
+    assert call("report", "adam").code == 0
+    text = (tmp_path / "adam" / "report.html").read_text()
+    assert "◐ interrupted" in text
+    assert f"<dd>{number(read_rows(house / 'adam' / 'metrics.csv')[-1]['val_loss'])}</dd>" in text
+    for name in ("metrics.csv", "timing.csv"):
+        header, *_ = (tmp_path / "adam" / name).read_text().splitlines()
+        (tmp_path / "adam" / name).write_text(header + "\n")
+    for commit in (tmp_path / "adam" / "checkpoint").iterdir():
+        commit.unlink()
+    assert call("report", "adam").code == 0
+    text = (tmp_path / "adam" / "report.html").read_text()
+    assert text.count("<script") == 1
+    assert "a run on data with an epoch or more; this one has no epoch yet" in text
 
 
 def test_a_picture_that_is_a_link_is_not_taken_along(house: Path, call: Call, tmp_path: Path) -> None:  # noqa: F811
@@ -260,6 +281,14 @@ def test_more_runs_than_the_page_has_room_for_are_counted_on_it(house: Path) -> 
     sweep = Sweep(Path("grid"), "grid", "", "", "", [], [one] * room(0, 1)[1], 960)
     said = f"Of grid the best {CURVES} completed runs have a curve, 960 others have none"
     assert said in report([], [sweep], [], "", whole)
+
+
+def test_a_picture_for_which_there_is_no_room_is_named(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "PICTURES", 1000)
+    monkeypatch.chdir(house)
+    page = report([runs.read(Path("adam"), "adam")], [], [], "", whole)
+    assert "<img" not in page
+    assert "is left out for its size</strong>; <code>optrun plot adam</code> draws it." in page
 
 
 def test_a_long_run_is_thinned_and_a_spike_of_one_epoch_stays(house: Path) -> None:

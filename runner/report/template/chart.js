@@ -2,7 +2,7 @@
 // The chart: curves of runs that one can hover, walk along by keyboard, switch on and off, and see on other scales.
 // What it draws stands in <script id="told">, as `runner/report/curves.py` writes it.
 
-const chart = (() => {
+(() => {
   const SVG = "http://www.w3.org/2000/svg";
   // Dark enough for white paper (4.5:1 and more), apart in hue and in lightness.
   const COLOURS = ["#0b4f8a", "#c2410c", "#00693e", "#8e2a8b", "#7a5c00", "#b3001b", "#3f3f46", "#0e7490"];
@@ -221,5 +221,4 @@ const chart = (() => {
   }
 
   prepared();
-});
-if (document.getElementById("told")) chart();
+})();
