@@ -6,7 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from runner.command.base import without
+from runner import menu
+from runner.command.base import width, without
 from runner.composing import prepared
 from runner.core.errors import ConfigError, CorruptError, visible
 from runner.grammar import plugin_names
@@ -17,6 +18,9 @@ PAGE = "report.html"  # in the first folder that is named, unless out= says wher
 
 def asked(arguments: list[str]) -> int:
     """From their files alone; the page is one file and loads nothing."""
+    if {"-h", "--help"} & set(arguments):
+        print(menu.report_page(width()))
+        return 0
     folders = list(dict.fromkeys(Path(word) for word in arguments if "=" not in word or Path(word).is_dir()))
     words = [word for word in arguments if Path(word) not in folders]
     others = without(OWN, words)

@@ -155,6 +155,33 @@ def landscape_page(width: int = 80) -> str:
     return joined(lines)
 
 
+REPORT = (
+    "optrun report puts runs and sweeps on one page: curves, ranked tables, what the doctor sees in the rows, "
+    "configurations, and the command of each. It is one HTML file that opens without a network; a run stays as it is."
+)
+REPORT_EXAMPLES = (
+    "optrun report outputs/RUN",
+    "optrun report outputs/SWEEP outputs/RUN out=paper/first.html",
+)
+REPORT_KEYS = (
+    ("out=FILE.html", "where to write; else report.html in the folder that is named first"),
+    ("doctor=on", "off: no run is built again for the doctor, who needs its data"),
+    ("plugins=[]", "packages of yours that the runs are made of"),
+)
+
+
+def report_page(width: int = 80) -> str:
+    """What `optrun report` shows, what it takes and what it leaves."""
+    width = fitted(width)
+    lines = paragraph(REPORT, width)
+    for title, body in (
+        ("Examples", [line for each in REPORT_EXAMPLES for line in paragraph(each, width, indent=2, hang=2)]),
+        ("Plain keys, with their defaults", columns(REPORT_KEYS, width, left=20)),
+    ):
+        lines += ["", title, *body]
+    return joined(lines)
+
+
 def marked(name: str, place: Room) -> str:
     return f"{name}*" if name == place.default else name
 

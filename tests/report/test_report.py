@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from runner import menu
+from runner.command.report import OWN
 from runner.core.errors import CorruptError
 from runner.report import curves, folders, runs
 from runner.report.base import number
@@ -315,6 +317,14 @@ def test_a_configuration_that_nobody_wrote_is_refused(text: str) -> None:
 def test_a_configuration_that_unfolds_without_end_is_cut() -> None:
     doubling = "\n".join(["a0: &a0 {x: 1}", *(f"a{k}: &a{k} {{l: *a{k - 1}, r: *a{k - 1}}}" for k in range(1, 40))])
     assert len(runs.flat(Path("adam"), doubling)) == runs.KEYS
+
+
+def test_its_help_names_every_key_that_it_takes_and_keeps_to_the_width(call: Call) -> None:  # noqa: F811
+    answer = call("report", "--help")
+    assert (answer.code, answer.out) == (0, menu.report_page(100) + "\n")
+    for key in (*OWN, "plugins"):
+        assert f"  {key}=" in answer.out
+    assert max(map(len, menu.report_page(80).splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
