@@ -18,8 +18,10 @@ from typing import Any
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
 HANGS_S = 60.0  # for one answer, which takes milliseconds on a quiet machine
 COMMANDS, ANSWERS = 3, 4  # the descriptors that Chromium reads from and writes to
-KEYS = {"Enter": 13, " ": 32, "Tab": 9, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39}
-KEYS["ArrowDown"] = 40
+KEYS = {
+    **{"Enter": 13, " ": 32, "Tab": 9, "End": 35, "Home": 36},
+    **{"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40},
+}
 
 
 @dataclass
