@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := .constraints.txt
 CURVLINOPS := curvlinops-for-pytorch einconv einops linear_operator jaxtyping wadler_lindig
 
 .DEFAULT_GOAL := help
-.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures gallery lr-range-truth tune-truth doctor-truth test-cluster test-recorders clean
+.PHONY: help run sweep list test test-faults check lint types readme bench curvature lectures gallery lr-range-truth tune-truth doctor-truth test-page test-cluster test-recorders clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test-faults: .venv/dev  ## every promise under fault, in full (hours); writes it
 	@rm -rf $(COUNTED) && mkdir -p $(COUNTED)
 	@OPTRUN_FAULTS=full OPTRUN_COUNTED=$(CURDIR)/$(COUNTED) $(BIN)/python -m pytest -q -n auto tests/faults
 	@$(BIN)/optrun selftest --full --readme README.md --counted $(COUNTED)
+
+test-page: .venv/dev  ## the page of optrun report in a headless Chromium, where there is one, with screenshots in build/page
+	@OPTRUN_PAGE=$(CURDIR)/build/page $(BIN)/python -m pytest -v -rs tests/report/test_browser.py $(ARGS)
 
 test-cluster: .venv/cluster  ## sweeps on a real Slurm and a real Ray, which it installs, starts and ends (minutes)
 	@$(BIN)/python -m pytest -v tests/cluster/exam.py $(ARGS)

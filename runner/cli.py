@@ -29,8 +29,8 @@ from runner.core.launched import VOICE, place
 from runner.screen.output import Unsaid, forget, spoken
 
 COMMANDS = (
-    *("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "doctor", "landscape", "lectures"),
-    *("selftest", "help"),
+    *("list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "doctor", "report", "landscape"),
+    *("lectures", "selftest", "help"),
 )
 
 

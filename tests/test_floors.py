@@ -54,6 +54,7 @@ FLOORS = {
     "tune": 8,
     "lecture": 8,
     "selftest": 8,
+    "overview": 8,
     "composing": 9,
     "command": 10,
     "cli": 11,

@@ -15,10 +15,10 @@ importing the rooms, so it is there at once.
 from __future__ import annotations
 
 from runner.menu.catalogue import Argument, Entry, Key, Own, Problem, Room, conf_dir, own, plain_keys, problems, rooms
-from runner.menu.help import help_page, landscape_page, tune_page
+from runner.menu.help import help_page, landscape_page, report_page, tune_page
 from runner.menu.pages import choice, listing, overview, room
 
 __all__ = [
     "Argument", "Entry", "Key", "Own", "Problem", "Room", "choice", "conf_dir", "help_page", "landscape_page",
-    "listing", "overview", "own", "plain_keys", "problems", "room", "rooms", "tune_page",
+    "listing", "overview", "own", "plain_keys", "problems", "report_page", "room", "rooms", "tune_page",
 ]  # fmt: skip

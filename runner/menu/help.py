@@ -19,11 +19,12 @@ EXAMPLES = (
     ("optrun resume outputs/RUN", "goes on where a run or a sweep was cut off"),
     ("optrun plot outputs/RUN", "draws its pictures again"),
     ("optrun doctor outputs/RUN", "says what is wrong, and what to try"),
+    ("optrun report outputs/RUN ...", "runs and sweeps as one page for a browser"),
 )
 CHOICES = "Choices, as optimizer=sgd (* is the default); arguments, as optimizer.mu=0.9"
 RESULTS = (
-    "Each run leaves a folder in outputs/, or in hydra.run.dir=DIR, with metrics.csv (a row per epoch), "
-    "curves.png, summary.json (with the test result), config.yaml, checkpoint/ and more. With -m, "
+    "Each run leaves a folder in outputs/, or hydra.run.dir=DIR, with metrics.csv (a row per epoch), "
+    "curves.png, summary.json (test result), config.yaml, checkpoint/ and more. With -m, "
     "hydra.sweep.dir=DIR holds all of them."
 )
 EXIT_CODES = (
@@ -149,6 +150,33 @@ def landscape_page(width: int = 80) -> str:
         ("Examples", [line for each in LANDSCAPE_EXAMPLES for line in paragraph(each, width, indent=2, hang=2)]),
         ("Plain keys, with their defaults", columns(LANDSCAPE_KEYS, width, left=26)),
         ("Results", paragraph(LANDSCAPE_LEAVES, width, indent=2)),
+    ):
+        lines += ["", title, *body]
+    return joined(lines)
+
+
+REPORT = (
+    "optrun report puts runs and sweeps on one page: curves, ranked tables, what the doctor sees in the rows, "
+    "configurations, and the command of each. It is one HTML file that opens without a network; a run stays as it is."
+)
+REPORT_EXAMPLES = (
+    "optrun report outputs/RUN",
+    "optrun report outputs/SWEEP outputs/RUN out=paper/first.html",
+)
+REPORT_KEYS = (
+    ("out=FILE.html", "where to write; else report.html in the folder that is named first"),
+    ("doctor=on", "off: no run is built again for the doctor, who needs its data"),
+    ("plugins=[]", "packages of yours that the runs are made of"),
+)
+
+
+def report_page(width: int = 80) -> str:
+    """What `optrun report` shows, what it takes and what it leaves."""
+    width = fitted(width)
+    lines = paragraph(REPORT, width)
+    for title, body in (
+        ("Examples", [line for each in REPORT_EXAMPLES for line in paragraph(each, width, indent=2, hang=2)]),
+        ("Plain keys, with their defaults", columns(REPORT_KEYS, width, left=20)),
     ):
         lines += ["", title, *body]
     return joined(lines)

@@ -171,6 +171,8 @@ COMMANDS = (
     *(
         "doctor",
         "doctor nowhere",
+        "report",
+        "report nowhere",
         "landscape",
         "landscape nowhere",
         "landscape seed=-1",
@@ -181,7 +183,7 @@ COMMANDS = (
     *(f"lr={'9' * 5000}", f"lr={'[' * 3000}", f"{'a' * 5000}=3", f"lr={'x' * 100_000}", "rezume", "--extend", "lr"),
 )
 FIRST = (
-    *("-m", "list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "doctor", "lectures"),
+    *("-m", "list", "schedule", "gradcheck", "lr_range", "tune", "resume", "plot", "doctor", "report", "lectures"),
     "+experiment=grosse/ravine",
 )
 # Company in which a choice trains; the first that does is taken.

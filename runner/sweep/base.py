@@ -240,19 +240,24 @@ def measures(metrics: Iterable[str]) -> list[str]:
     return ["best_val_loss", "final_train_loss", "final_val_loss", *own]
 
 
+def lines(rows: Iterable[Row], varied: Iterable[str], metrics: Iterable[str]) -> list[list[str]]:
+    """The header of sweep.csv and its line of each row."""
+    varied, metrics = list(varied), list(metrics)
+    found = [_header(varied, metrics)]
+    for row in rows:
+        numbers = [row.epochs, row.best_epoch, *(row.number(name) for name in measures(metrics))]
+        told = [str(row.job.number), row.job.folder, *(row.values[key] for key in varied), row.status]
+        found.append([*told, *map(cell, numbers), row.verdict])
+    return found
+
+
 def _header(varied: Iterable[str], metrics: Iterable[str]) -> list[str]:
     return ["job", "dir", *varied, "status", "epochs_done", "best_epoch", *measures(metrics), "verdict"]
 
 
 def write_table(path: Path, rows: Iterable[Row], varied: Iterable[str], metrics: Iterable[str]) -> None:
     """Write sweep.csv: one row for each job that has ended, in the order of their numbers; and its seal."""
-    varied, metrics = list(varied), list(metrics)
-    lines = [_header(varied, metrics)]
-    for row in sorted(rows, key=lambda row: row.job.number):
-        numbers = [row.epochs, row.best_epoch, *(row.number(name) for name in measures(metrics))]
-        told = [str(row.job.number), row.job.folder, *(row.values[key] for key in varied), row.status]
-        lines.append([*told, *map(cell, numbers), row.verdict])
-    data = write_csv(path / "sweep.csv", lines)
+    data = write_csv(path / "sweep.csv", lines(sorted(rows, key=lambda row: row.job.number), varied, metrics))
     write_json(path / SEAL, sealed({"plan": _sha256(path / "sweep.json"), "table": hashlib.sha256(data).hexdigest()}))
 
 

@@ -136,8 +136,13 @@ def mean(values: Iterable[float]) -> float:
 
 def write_importance(path: Path, found: Importance) -> None:
     """Write sweep_importance.csv."""
-    lines = [
+    write_csv(path / "sweep_importance.csv", lines(found))
+
+
+def lines(found: Importance) -> list[list[str]]:
+    """The header of sweep_importance.csv and a line for each source."""
+    shares = [
         [each.source, cell(each.values), cell(each.share), cell(each.by_chance), " ".join(each.left_out)]
         for each in found.shares
     ]
-    write_csv(path / "sweep_importance.csv", [["axis", "values", "share", "by_chance", "left_out"], *lines])
+    return [["axis", "values", "share", "by_chance", "left_out"], *shares]

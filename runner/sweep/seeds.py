@@ -122,17 +122,22 @@ def scale_of(order: Iterable[Setting]) -> Scale:
 
 
 def write_settings(path: Path, order: Sequence[Setting], metrics: Iterable[str]) -> None:
-    """Write sweep_seeds.csv: one row for each setting, from the first of the ranking to the last."""
+    """Write sweep_seeds.csv."""
+    write_csv(path / "sweep_seeds.csv", lines(order, metrics))
+
+
+def lines(order: Sequence[Setting], metrics: Iterable[str]) -> list[list[str]]:
+    """The header of sweep_seeds.csv and a line for each setting, from the first of the ranking to the last."""
     best, scale = order[0], scale_of(order)
     names = ["best_val_loss", *(f"best_val_{name}" for name in metrics), "final_val_loss"]
     difference = "log_ratio_to_best" if scale is math.log else "minus_best"
     estimates = [f"{name}_{part}" for name in (*names, difference) for part in ("mean", "half")]
-    lines = [["rank", *best.values, "runs", "completed", *estimates, "compared", "status", "jobs"]]
+    found = [["rank", *best.values, "runs", "completed", *estimates, "compared", "status", "jobs"]]
     for at, setting in enumerate(order, start=1):
         line = [str(at) if setting.completed else "", *setting.values.values()]
         line += [str(setting.planned), str(len(setting.completed))]
         for estimate in (*map(setting.estimate, names), setting.minus(best, scale)):
             line += map(cell, estimate or (None, None))
         numbers = " ".join(str(row.job.number) for row in setting.rows)
-        lines.append([*line, setting.beside(best, scale), setting.status, numbers])
-    write_csv(path / "sweep_seeds.csv", lines)
+        found.append([*line, setting.beside(best, scale), setting.status, numbers])
+    return found
