@@ -12,12 +12,8 @@ import runner
 from runner import build, checkup, grammar, job
 from runner.doctor.base import Case
 from runner.doctor.rules import RULES
-from runner.doctor.trend import UNFINISHED
 from runner.screen.base import Silent
-from runner.store.folder import read_rows
-from tests.doctor.planted import CURES, PLUGINS, Words, cured
-
-TENTH = 0.1
+from tests.doctor.planted import PLUGINS, Words
 
 
 def trained(words: Words, path: Path) -> None:
@@ -33,18 +29,6 @@ def looked_at(words: Words, path: Path) -> Case:
     """Train a run of these words, and look at it again from its folder."""
     trained(words, path)
     return checkup.looked_at(path, PLUGINS)[0]
-
-
-def has_the_fault(fault: str, words: Words, case: Case, folder: Path) -> bool:
-    """Whether the cure lowers the loss by enough, where that decides: the best of the validation part by a tenth for a
-    run that was stopped; the last of the training part by a share of a constant answer's for one that was held up."""
-    if fault not in CURES:
-        return True
-    trained(cured(fault, words), folder)
-    better = read_rows(folder / "metrics.csv")
-    if fault == "StoppedEarly":
-        return min(row["val_loss"] for row in better) <= (1 - TENTH) * min(case.val)
-    return better[-1]["train_loss"] <= case.train[-1] - UNFINISHED * case.chance
 
 
 def named(case: Case) -> list[str]:
