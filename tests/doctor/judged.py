@@ -166,7 +166,7 @@ def healthy() -> list[Words]:
             "optimizer=rmsprop lr=0.002 batch_size=32 schedule=cosine epochs=80",
             "optimizer=lion lr=0.0005 batch_size=16",
             "optimizer=lion lr=0.001 batch_size=32 schedule=cosine epochs=80",
-            f"optimizer=momentum lr={momentum / 2} sampler=full epochs=500",
+            f"optimizer=momentum lr={momentum / 2} sampler=full epochs=2000",
             "optimizer=adam lr=0.01 sampler=full epochs=400",
         ):
             length = "" if "epochs=" in words else "epochs=150"
