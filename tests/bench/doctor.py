@@ -25,20 +25,22 @@ from tests.bench import readme
 from tests.doctor import judged, planted
 from tests.doctor.cures import has_the_fault
 from tests.doctor.planted import Words
-from tests.doctor.trained import looked_at, named
+from tests.doctor.trained import idle_advice, looked_at, named
 
 HEALTHY = "healthy"
 
 
 @dataclass(frozen=True)
 class Told:
-    """What was said of a run: the rules that saw something, the lines at its end; `ill`: whether it has the fault."""
+    """What was said of a run: the rules that saw something, the lines at its end; `ill`: whether it has the fault;
+    `idle`: the findings that advise what the run has already."""
 
     fault: str
     words: Words
     found: list[str]
     remarks: list[str]
     ill: bool
+    idle: list[str]
 
 
 def told(fault: str, words: Words) -> Told:
@@ -46,7 +48,9 @@ def told(fault: str, words: Words) -> Told:
     with tempfile.TemporaryDirectory() as folder:
         case = looked_at(words, Path(folder) / "run")
         ill = has_the_fault(fault, words, case, Path(folder) / "cured")
-    return Told(fault, words, named(case), list(short(replace(case, measured=None), "optrun", "")), ill)
+        remarks = list(short(replace(case, measured=None), "optrun", ""))
+        idle = idle_advice(case, words)
+    return Told(fault, words, named(case), remarks, ill, idle)
 
 
 def runs_of(lot: str) -> dict[str, list[Words]]:
@@ -87,6 +91,9 @@ def table(everything: list[Told]) -> Iterator[str]:
     alarms = [each for each in well if each.found]
     said = sum(bool(each.remarks) for each in well)
     which = f" ({', '.join(titles[each.found[0]] for each in alarms)})" if alarms else ""
+    idle = sum(bool(each.idle) for each in everything)
+    yield f"{idle} of {len(everything)} runs were advised what they have already"
+    yield ""
     yield f"{len(well)} healthy runs: {len(alarms)} with a false alarm{which}, {said} with one in their last lines"
 
 

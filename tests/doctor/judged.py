@@ -154,18 +154,18 @@ def healthy() -> list[Words]:
         momentum, sgd = (0.005, 0.02) if numbers(base) else (0.02, 0.15)
         for words in (
             f"optimizer=sgd lr={sgd} batch_size=16",
-            f"optimizer=sgd lr={sgd} batch_size=32 schedule=cosine epochs=100",
+            f"optimizer=sgd lr={sgd} batch_size=32 schedule=cosine epochs=150",
             f"optimizer=momentum lr={momentum} batch_size=32",
             f"optimizer=momentum lr={momentum} batch_size=16 schedule=multi_step schedule.milestones=[40,60] epochs=80",
             f"optimizer=nesterov lr={momentum} batch_size=16",
-            f"optimizer=nesterov lr={momentum} batch_size=32 schedule=cosine epochs=80",
+            f"optimizer=nesterov lr={momentum} batch_size=32 schedule=cosine epochs=150",
             "optimizer=adam lr=0.003 batch_size=16",
-            "optimizer=adam lr=0.008 batch_size=32 schedule=cosine epochs=80",
+            "optimizer=adam lr=0.008 batch_size=32 schedule=cosine epochs=150",
             "optimizer=adamw lr=0.004 batch_size=32 architecture/activation=tanh init=xavier_normal",
             "optimizer=rmsprop lr=0.002 batch_size=32 architecture/activation=gelu",
-            "optimizer=rmsprop lr=0.002 batch_size=32 schedule=cosine epochs=80",
+            "optimizer=rmsprop lr=0.002 batch_size=32 schedule=cosine epochs=150",
             "optimizer=lion lr=0.0005 batch_size=16",
-            "optimizer=lion lr=0.001 batch_size=32 schedule=cosine epochs=80",
+            "optimizer=lion lr=0.001 batch_size=32 schedule=cosine epochs=150",
             f"optimizer=momentum lr={momentum / 2} sampler=full epochs=2000",
             "optimizer=adam lr=0.01 sampler=full epochs=400",
         ):

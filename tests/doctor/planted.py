@@ -163,6 +163,7 @@ def faults(lot: str) -> dict[str, list[Words]]:
         "DecayedEarly": [
             (f"{SMALL} optimizer=sgd lr=0.03 schedule=staircase schedule.every=2 epochs=30 stop=epochs", every),
             (f"{SMALL} schedule=multi_step schedule.milestones=[1,2] epochs=30 stop=epochs", every),
+            (f"{SMALL} optimizer=momentum lr=0.01 schedule=staircase schedule.every=1 epochs=40 stop=epochs", every),
         ],
         "TooLow": [
             (f"{SMALL} optimizer=adam lr=1e-6 epochs=20", every),
@@ -181,19 +182,23 @@ def faults(lot: str) -> dict[str, list[Words]]:
             (f"{deep(3, 64)} optimizer=adam lr=0.002 batch_size=20 epochs=200 stop=epochs", NOISY[lot]),
         ],
         "Flattening": [
-            (f"{SMALL} optimizer=adam lr=0.2 {many}", MIXED[lot]),
             (f"{SMALL} optimizer=sgd lr=2 batch_size=20 {many}", MIXED[lot]),
+            (f"{SMALL} optimizer=adam lr=0.2 {many}", MIXED[lot]),
             (f"{SMALL} optimizer=momentum lr=0.3 batch_size=20 {many}", MIXED[lot]),
+            (f"{SMALL} optimizer=nesterov lr=0.2 batch_size=20 {many}", MIXED[lot]),
+            (f"{SMALL} optimizer=rmsprop lr=0.15 {many}", MIXED[lot]),
         ],
         "NoiseFloor": [
             # a tenth or so of the rate at which a step on one example is too long
             *((f"{one} optimizer=sgd lr={lr}", bases) for lr, bases in ((0.05, lines[0]), (1.0, lines[1]))),
             *((f"{one} optimizer=momentum lr={lr}", bases) for lr, bases in ((0.005, lines[0]), (0.1, lines[1]))),
+            ("architecture=linear batch_size=4 epochs=30 stop=epochs optimizer=adam lr=0.15", lines[1]),
         ],
         "Underfitting": [
             ("architecture.hidden=[1] optimizer=adam lr=0.01 epochs=100 batch_size=20", BENT[lot]),
             (f"{SMALL} regularizer=l2 regularizer.strength=0.3 optimizer=adam lr=0.003 epochs=60", BENT[lot]),
             ("architecture=linear optimizer=adam lr=0.03 epochs=60", BENT[lot]),
+            ("architecture.hidden=[1] optimizer=momentum lr=0.02 epochs=80 batch_size=20", BENT[lot]),
         ],
     }
     return {name: spelled(SEEDS[lot], found) for name, found in planted.items()}
@@ -222,7 +227,13 @@ def healthy(lot: str) -> list[Words]:
             f"optimizer=momentum lr={momentum} schedule=staircase schedule.every=30",
             f"optimizer=sgd lr={sgd} architecture/normalization=layer",
             "optimizer=adam lr=0.005 architecture.dropout=0.1 regularizer=l2",
-            f"optimizer=momentum lr={momentum / 2} sampler=full epochs=400",
+            "optimizer=lion lr=0.0004",
+            "optimizer=lion lr=0.0008 schedule=cosine epochs=150",
+            "optimizer=rmsprop lr=0.001 schedule=cosine epochs=150",
+            f"optimizer=nesterov lr={momentum}",
+            f"optimizer=sgd lr={sgd} schedule=cosine epochs=60",
+            "optimizer=adam lr=0.008 sampler=full epochs=500",
+            f"optimizer=momentum lr={momentum / 2} sampler=full epochs=2000",
         ):
             batch = "" if "sampler=full" in words else "batch_size=20"
             length = "" if "epochs=" in words else "epochs=150"

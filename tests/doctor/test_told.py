@@ -16,7 +16,7 @@ GIVEN = "optrun lr=0.1 init=constant init.value=0.3 hydra.run.dir=a expect.val_a
 
 def test_findings_are_numbered_and_each_comes_with_a_command() -> None:
     both = case(
-        "init=constant", first={"twins": (1.0, 1.0)}, inside={"twins": (1.0, 1.0)}, train=[1.0, 200.0, *[0.2] * 10]
+        "init=constant", first={"twins": (1.0, 1.0)}, inside={"twins": (1.0, 1.0)}, train=[1.0, 200.0, *[0.8] * 10]
     )
     assert list(told(both, GIVEN)) == [
         "1. symmetric units",
@@ -44,7 +44,7 @@ def test_what_could_not_be_looked_at_is_said() -> None:
 
 
 def test_the_short_form_tells_the_first_finding_in_two_lines() -> None:
-    bare = replace(case(train=[1.0, 200.0, *[0.2] * 10]), measured=None)
+    bare = replace(case(train=[1.0, 200.0, *[0.8] * 10]), measured=None)
     assert list(short(bare, GIVEN, "outputs/a")) == [
         "rate much too high (instability): the loss rose to 200, from 1 at the start; lr 0.1",
         "try optrun init=constant init.value=0.3 lr=0.01; optrun doctor outputs/a looks closer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,19 +11,38 @@ from hydra import compose, initialize_config_dir
 
 import runner
 from runner import build, checkup, grammar, job
-from runner.doctor.base import Case
-from runner.doctor.rules import RULES
+from runner.doctor.base import Case, command
+from runner.doctor.rules import RULES, findings
+from runner.run import Run
 from runner.screen.base import Silent
 from tests.doctor.planted import PLUGINS, Words
 
 
-def trained(words: Words, path: Path) -> None:
-    """Train a run of these words in a new folder."""
+def built(words: Words) -> Run:
+    """The run of these words."""
     sys.path.append(str(Path(runner.__file__).parent / "plugins"))
-    torch.set_num_threads(1)
     with initialize_config_dir(str(grammar.CONF), version_base="1.3"):
         config = compose("config", [*grammar.lenient(list(words)), "hydra/launcher=basic"])
-    job.start(build.from_hydra(config, PLUGINS), path, grammar.spelled(words), Silent(), pictures=False)
+    return build.from_hydra(config, PLUGINS)
+
+
+def trained(words: Words, path: Path) -> None:
+    """Train a run of these words in a new folder."""
+    torch.set_num_threads(1)
+    job.start(built(words), path, grammar.spelled(words), Silent(), pictures=False)
+
+
+def idle_advice(case: Case, words: Words) -> list[str]:
+    """The findings whose command gives the same run again; raises `ConfigError` for one that gives none.
+
+    >>> from tests.doctor.cases import case
+    >>> words = ("optimizer=sgd", "lr=0.01")
+    >>> idle_advice(case(train=[1.0, 100.0, *[0.8] * 10]), words)  # lr=0.1, and the advice 0.01
+    ['rate much too high (instability)']
+    """
+    given = shlex.join(["optrun", *words])
+    tried = {each.name: built(tuple(shlex.split(command(given, each.change))[1:])) for each in findings(case)}
+    return [name for name, run in tried.items() if run == built(words)]
 
 
 def looked_at(words: Words, path: Path) -> Case:
