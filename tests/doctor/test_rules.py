@@ -264,7 +264,7 @@ def test_a_rise_within_a_bump_is_no_rise() -> None:
 
 
 def test_the_noise_of_the_epochs_does_not_hide_a_level() -> None:
-    wild = [1.0, 0.5, 0.9, 0.6, 0.8, 0.5, 0.9, 0.7, 0.8, 0.6, 0.5, 0.7]  # the last three 0.6 in the mean, 0.77 before
+    wild = [1.0, 0.5, 0.9, 0.6, 0.8, 0.5, 0.9, 0.7, 0.8, 0.6, 0.5, 0.75]  # the last three 0.62 in the mean, 0.8 before
     assert level(case(train=wild))
     assert not level(case(train=[1.2 - k / 15 for k in range(12)]))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.checkup import report
+from runner.doctor.base import Slid
 from runner.doctor.told import short, told
 from tests.doctor.cases import CHANCE, FALL, case
 from tests.doctor.trained import trained
@@ -16,7 +17,12 @@ GIVEN = "optrun lr=0.1 init=constant init.value=0.3 hydra.run.dir=a expect.val_a
 
 def test_findings_are_numbered_and_each_comes_with_a_command() -> None:
     both = case(
-        "init=constant", first={"twins": (1.0, 1.0)}, inside={"twins": (1.0, 1.0)}, train=[1.0, 200.0, *[0.8] * 10]
+        "init=constant",
+        first={"twins": (1.0, 1.0)},
+        inside={"twins": (1.0, 1.0)},
+        train=[1.0, 200.0, *[0.8] * 10],
+        slid=Slid(0.8, 0.8, 0.8, 0.8),
+        neighbours={},
     )
     assert list(told(both, GIVEN)) == [
         "1. symmetric units",

@@ -37,7 +37,7 @@ def idle_advice(case: Case, words: Words) -> list[str]:
 
     >>> from tests.doctor.cases import case
     >>> words = ("optimizer=sgd", "lr=0.01")
-    >>> idle_advice(case(train=[1.0, 100.0, *[0.8] * 10]), words)  # lr=0.1, and the advice 0.01
+    >>> idle_advice(case(train=[1.0, 100.0, *[0.8] * 10], neighbours={}), words)  # it has lr=0.1: try 0.01
     ['rate much too high (instability)']
     """
     given = shlex.join(["optrun", *words])
