@@ -27,9 +27,7 @@ class Oscillating(Rule):
     source = 'Grosse, CSC321 lecture 8: "too large: oscillations"; Cohen et al. 2021 (arXiv 2103.00065)'
 
     def look(self, case: Case) -> Finding | None:
-        if case.in_batches or not case.long_enough or not case.steps_by_rate or rises(case.train, 0) < OFTEN:
-            return None
-        if not (alternates(case.train) >= TURNS or at_the_edge(case)):
+        if not (swings(case) and (alternates(case.train) >= TURNS or at_the_edge(case))):
             return None
         seen = f"each step sees all the examples, and the loss rose in {rises(case.train, 0):.0%} of the epochs"
         if case.last is not None and math.isfinite(case.last.sharpness):
@@ -37,6 +35,11 @@ class Oscillating(Rule):
             edge = f", where the rule is stable below {number(stable)}" if stable else ""
             seen += f"; the largest curvature is {number(case.last.sharpness)}{edge}"
         return self.found(seen, times_rate(case, LOWER))
+
+
+def swings(case: Case) -> bool:
+    """Whether the loss of all the examples goes up again and again."""
+    return not case.in_batches and case.long_enough and case.steps_by_rate and rises(case.train, 0) >= OFTEN
 
 
 def at_the_edge(case: Case) -> bool:

@@ -77,3 +77,10 @@ def test_the_readme_shows_what_is_printed(tmp_path: Path) -> None:
     (shown,) = re.findall(r"^\$ optrun doctor outputs/wine\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     trained(tuple(words.split()), tmp_path / "wine")
     assert list(report(tmp_path / "wine", ())) == shown.splitlines()
+
+
+def test_a_rule_of_unknown_stability_is_not_called_too_fast_for_a_slow_swing() -> None:
+    slow = case("optimizer=adam", "sampler=full", train=[1.0, 0.4, 0.2, 0.4, 0.6, 0.7, 0.6, 0.4, 0.2, 0.3, 0.4, 0.5])
+    assert list(told(slow, GIVEN))[1:] == [
+        "not known: whether the loss swings by the rate or, so slowly, by momentum: a third of the rate would tell"
+    ]
