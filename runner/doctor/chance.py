@@ -26,10 +26,15 @@ def chance(loss: Loss, y: Tensor) -> float:
     if y.is_floating_point():
         return loss.value(y.mean().expand(len(y), 1), y).item()
     shares = torch.bincount(y).double() / len(y)
+    return of_shares(loss, shares.expand(len(y), len(shares)), y)
+
+
+def of_shares(loss: Loss, shares: Tensor, y: Tensor) -> float:
+    """What probabilities `shares [N, C]` lose as an answer to `y [N]`; nan where the loss does not take classes."""
     try:
-        outputs = loss.outputs(len(shares))
+        outputs = loss.outputs(shares.shape[1])
     except ConfigError:
         return math.nan
     log = shares.clamp(min=1e-9).log()
-    scores = log if outputs > 1 else (log[-1] - log[0]).unsqueeze(0)
-    return loss.value(scores.expand(len(y), outputs), y).item()
+    scores = log if outputs > 1 else log[:, -1:] - log[:, :1]
+    return loss.value(scores, y).item()

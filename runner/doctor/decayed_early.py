@@ -3,9 +3,8 @@ from __future__ import annotations
 from typing import final
 
 from runner.doctor.base import Case, Finding, Rule, number
-from runner.doctor.trend import UNFINISHED, left
+from runner.doctor.trend import TENTH, UNFINISHED, left
 
-TENTH = 0.1  # of the highest rate: with less, a run of the same length is a tenth of a run
 SHARE = 0.5  # of the epochs; half a cosine is below a tenth for a fifth of them, a warm-up before for a few percent
 
 

@@ -3,9 +3,24 @@ from __future__ import annotations
 from typing import final
 
 from runner.doctor.base import Case, Finding, Rule, number, times_rate
-from runner.doctor.trend import NOISE_ALONE, OFTEN, SETTLED, UNFINISHED, left, level, rises, signal_to_noise
+from runner.doctor.trend import (
+    HALF,
+    NOISE_ALONE,
+    OFTEN,
+    SETTLED,
+    UNFINISHED,
+    held_up,
+    left,
+    level,
+    lowered,
+    rises,
+    signal_to_noise,
+)
 
 HIGH = 0.05  # of a constant answer's loss
+# Of a constant answer's loss, from the last theta and from the last epochs in the mean: a theta alone may be a bad one
+# of a healthy run, and healthy ones come to 0.1.
+ABOVE = 0.15
 KILLED = 0.3  # of the units of a layer; in healthy runs training leaves at most a sixth more dead than the start
 LOWER = 0.1
 
@@ -29,16 +44,20 @@ class Flattening(Rule):
             return None
         dead = zip(case.measured.first.dead, case.last.inside.dead, strict=True)
         killed = max((after - before for before, after in dead), default=0.0)
-        overshoots = signal_to_noise(case) >= NOISE_ALONE and left(case) >= UNFINISHED
-        if case.train[-1] < HIGH * case.chance or not (overshoots or killed >= KILLED):
+        # where the loss is as low as it can be, the units that died were not missed
+        missed = killed >= KILLED and (held_up(case) >= UNFINISHED or case.train[-1] >= HALF * case.chance)
+        longer = signal_to_noise(case) >= NOISE_ALONE and not lowered(case)
+        overshoots = longer and min(left(case), held_up(case)) >= ABOVE
+        if case.train[-1] < HIGH * case.chance or not (overshoots or missed):
             return None
-        seen = (
-            f"the training loss has stood at {number(case.train[-1])} since about epoch {standing(case)}, "
-            f"{left(case):.0%} of a constant answer's loss lie below, and the gradient is "
-            f"{number(signal_to_noise(case))} times its noise"
-        )
-        if killed >= KILLED:
-            seen += f", and training has killed {killed:.0%} of the units of a layer"
+        seen = f"the training loss has stood at {number(case.train[-1])} since about epoch {standing(case)}"
+        if overshoots:
+            seen += (
+                f"; it could fall by {left(case):.0%} of a constant answer's loss, and the gradient is "
+                f"{number(signal_to_noise(case))} times its noise"
+            )
+        if missed:
+            seen += f"; training has killed {killed:.0%} of the units of a layer"
         return self.found(seen, times_rate(case, LOWER))
 
 

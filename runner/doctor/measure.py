@@ -19,6 +19,7 @@ from runner.core.errors import Diverged
 from runner.core.parts import Part
 from runner.core.theta import Layout
 from runner.doctor.base import Inside, Last, Measured, Slid, Spread
+from runner.doctor.chance import of_shares
 from runner.linalg.lanczos import lanczos
 from runner.linalg.operator import gaussian
 from runner.probe.activations import dead
@@ -144,7 +145,19 @@ def neighbours(run: Run, m: Material) -> dict[str, float]:
     nearest = torch.cdist(other / deviation, x / deviation).topk(min(NEIGHBOURS, len(x)), largest=False).indices
     if y.is_floating_point():
         return {"loss": run.loss.value(y[nearest].mean(1, keepdim=True), wanted).item()}
-    return {"accuracy": (y[nearest].mode(1).values == wanted).double().mean().item()}
+    return {"accuracy": (y[nearest].mode(1).values == wanted).double().mean().item(), **shares(run, y[nearest], wanted)}
+
+
+def shares(run: Run, nearest: Tensor, wanted: Tensor) -> dict[str, float]:
+    """What the classes of the nearest examples `[B, k]` lose as an answer, each counted half an example more.
+
+    (n_c + 1/2) / (k + C/2): with none added, a class that no neighbour has would lose infinitely. {} where the loss is
+    of no probabilities.
+    """
+    classes = int(max(nearest.max(), wanted.max())) + 1
+    counts = torch.stack([(nearest == c).sum(1) for c in range(classes)], 1) + 0.5
+    found = of_shares(run.loss, counts / counts.sum(1, keepdim=True), wanted)
+    return {"loss": found} if math.isfinite(found) else {}
 
 
 def some(part: Part) -> tuple[Tensor, Tensor]:

@@ -3,21 +3,12 @@ from __future__ import annotations
 from typing import final
 
 from runner.doctor.base import Case, Finding, Rule, number
-from runner.doctor.trend import BETTER, NOISE_ALONE, level, quarter, signal_to_noise
+from runner.doctor.trend import NOISE_ALONE, held_up, level, lowered, signal_to_noise
+from runner.schedule.cosine import Cosine
 
 HELD = 0.08  # of a constant answer's loss; healthy runs that early stopping has ended come to 0.06
 
-
-def held_up(case: Case) -> float:
-    """By which share of a constant answer's loss the last epochs lie, in the mean, above what lies downhill.
-
-    0 where the validation loss does not fall with it, or that is not known.
-    """
-    if case.last is None or not case.chance > 0:
-        return 0.0
-    count, slid = quarter(case.train), case.last.slid
-    train, val = (sum(losses[-count:]) / count for losses in (case.train, case.val))
-    return (train - slid.least) / case.chance if slid.val_least <= BETTER * val else 0.0
+MORE = 4  # times as many examples in a batch: half of the noise
 
 
 @final
@@ -37,7 +28,7 @@ class NoiseFloor(Rule):
         if case.last is None or not (case.in_batches and case.long_enough and case.steps_by_rate and level(case)):
             return None
         ratio = signal_to_noise(case)
-        if not ratio < NOISE_ALONE or held_up(case) < HELD:
+        if not ratio < NOISE_ALONE or held_up(case) < HELD or lowered(case):
             return None
         size = case.run.sampler.size(case.n)
         times = number(1 / ratio) if ratio else "infinitely many"
@@ -45,4 +36,11 @@ class NoiseFloor(Rule):
             f"the training loss stands at {number(case.train[-1])}; the gradient of {size} examples is {times} "
             f"times as much noise as signal, and {held_up(case):.0%} of a constant answer's loss lie below"
         )
-        return self.found(seen, "schedule=cosine")
+        return self.found(seen, quieter(case, size))
+
+
+def quieter(case: Case, size: int) -> str:
+    """The word for a rate that falls to 0; for its time, where a stop rule took that; for batches, where it fell."""
+    if case.run.schedule != Cosine():
+        return "schedule=cosine"
+    return "stop=epochs" if len(case.rows) < case.run.limit else f"batch_size={MORE * size}"

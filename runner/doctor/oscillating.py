@@ -4,9 +4,13 @@ import math
 from typing import final
 
 from runner.doctor.base import Case, Finding, Rule, number, times_rate
-from runner.doctor.trend import OFTEN, rises
+from runner.doctor.trend import OFTEN, alternates, rises
 
 LOWER = 1 / 3  # Grosse's grid: 0.1, 0.03, 0.01
+# Of the curvature at which the rule stops to converge: above it, gradient descent jumps to the other side of the valley
+# in every step, and the heavy ball turns by a quarter and more. Far below, what swings is momentum, and dies away.
+EDGE = 0.5
+TURNS = 0.5  # of the changes: a swing of momentum below that curvature takes five steps and more in each direction
 
 
 @final
@@ -23,7 +27,7 @@ class Oscillating(Rule):
     source = 'Grosse, CSC321 lecture 8: "too large: oscillations"; Cohen et al. 2021 (arXiv 2103.00065)'
 
     def look(self, case: Case) -> Finding | None:
-        if case.in_batches or not case.long_enough or not case.steps_by_rate or rises(case.train, 0) < OFTEN:
+        if not (swings(case) and (alternates(case.train) >= TURNS or at_the_edge(case))):
             return None
         seen = f"each step sees all the examples, and the loss rose in {rises(case.train, 0):.0%} of the epochs"
         if case.last is not None and math.isfinite(case.last.sharpness):
@@ -31,3 +35,14 @@ class Oscillating(Rule):
             edge = f", where the rule is stable below {number(stable)}" if stable else ""
             seen += f"; the largest curvature is {number(case.last.sharpness)}{edge}"
         return self.found(seen, times_rate(case, LOWER))
+
+
+def swings(case: Case) -> bool:
+    """Whether the loss of all the examples goes up again and again."""
+    return not case.in_batches and case.long_enough and case.steps_by_rate and rises(case.train, 0) >= OFTEN
+
+
+def at_the_edge(case: Case) -> bool:
+    """Whether the curvature is measured, and too large for the rate."""
+    stable = case.run.optimizer.stable_below(case.rows[-1]["lr"])
+    return case.last is not None and stable is not None and case.last.sharpness >= EDGE * stable

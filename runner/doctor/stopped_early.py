@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import final
 
 from runner.doctor.base import Case, Finding, Rule, number
-from runner.doctor.trend import UNFINISHED, left, quarter, rises
+from runner.doctor.trend import UNFINISHED, held_up, left, quarter, rises
 
 STEEP = 0.1  # of the validation loss, in the last quarter
 # Of a constant answer's loss: of separable classes the loss falls for ever, as 1/t, and by then it is of no account.
@@ -31,7 +31,8 @@ class StoppedEarly(Rule):
         steep = 1 - now / before if before > 0 else 0.0
         if not case.train[-1] < case.train[-1 - quarter(case.train)]:
             return None
-        if not (steep >= STEEP and before - now >= MATTERS * case.chance) and left(case) < UNFINISHED:
+        falls_yet = steep >= STEEP and before - now >= MATTERS * case.chance
+        if not falls_yet and max(left(case), held_up(case)) < UNFINISHED:
             return None
         seen = (
             f"the validation loss was still falling when the limit of {count} epochs came: by {steep:.0%} in the last "

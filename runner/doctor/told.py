@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.doctor.base import FEWEST, Case, command, number
+from runner.doctor.oscillating import Oscillating, swings
 from runner.doctor.rules import findings
 
 NO_BETTER = 0.9  # of what a constant answer loses: all that was learned is less than a tenth of it
@@ -36,6 +37,8 @@ def unknown(case: Case) -> Iterator[str]:
         yield "how gradients change from layer to layer, where the layers are no affine maps: probe=layers tells"
     if not case.chance > 0:
         yield f"how far the loss could fall: what a constant answer loses is not known for loss={case.run.loss.name}"
+    if swings(case) and case.run.optimizer.stable_below(case.rows[-1]["lr"]) is None and not Oscillating().look(case):
+        yield "whether the loss swings by the rate or, so slowly, by momentum: a third of the rate would tell"
 
 
 def short(case: Case, given: str, folder: str) -> Iterator[str]:

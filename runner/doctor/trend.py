@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -15,8 +16,11 @@ BUMP = 0.02  # of a loss: sums in float32 round at 1e-7, and a step downhill doe
 # ||g||^2 over the variance of a mini-batch's gradient: lr lambda / (2 - lr lambda) at rest on a quadratic, so that
 # below it a step covers less than half of the way to the bottom of the valley.
 NOISE_ALONE = 1 / 3
+HALF = 0.5  # of what a constant answer loses: above it, little is learned
+TENTH = 0.1  # of the highest rate: with less, a run of the same length is a tenth of a run
 QUARTER = 4
 OFTEN = 0.1  # of the epochs: gradient descent below its stability never rises, at its edge now and then
+DEVIATIONS = 2.0  # of a difference of means: by chance once in 40
 SETTLED = 8  # epochs, two in each quarter: fewer cannot be said to have come to a level
 
 
@@ -52,9 +56,60 @@ def falls(values: Sequence[float]) -> float:
     return sum(values[-2 * count : -count]) / count - sum(values[-count:]) / count
 
 
+def wavering(values: Sequence[float]) -> float:
+    """The standard error of `falls`, if the epochs of the last two quarters differ by chance.
+
+    By the differences of neighbours, to which a slope adds little.
+    """
+    count = quarter(values)
+    steps = [after - before for before, after in pairwise(values[-2 * count :])]
+    return math.sqrt(sum(step**2 for step in steps) / (2 * len(steps)) * 2 / count)
+
+
 def level(case: Case) -> bool:
-    """Whether the training loss has come to a level: its last quarter lies hardly below the one before."""
-    return len(case.rows) >= SETTLED and falls(case.train) < BUMP * case.chance
+    """Whether the training loss has come to a level: its last quarter lies not below the one before, but by a little,
+    or by as much as chance makes of epochs that waver so."""
+    if len(case.rows) < SETTLED:
+        return False
+    return falls(case.train) < max(BUMP * case.chance, DEVIATIONS * wavering(case.train))
+
+
+def held_up(case: Case) -> float:
+    """By which share of a constant answer's loss the last epochs lie, in the mean, above what lies downhill.
+
+    The last theta alone may be a good one or a bad one of those that the noise throws it to. 0 where the validation
+    loss does not fall with it, or that is not known.
+    """
+    if case.last is None or not case.chance > 0:
+        return 0.0
+    count, slid = quarter(case.train), case.last.slid
+    train, val = (sum(losses[-count:]) / count for losses in (case.train, case.val))
+    return (train - slid.least) / case.chance if slid.val_least <= BETTER * val else 0.0
+
+
+def lowered(case: Case) -> bool:
+    """Whether the schedule took the rate away, so that it cannot be what holds the loss up."""
+    return case.rows[-1]["lr"] < TENTH * max(row["lr"] for row in case.rows)
+
+
+def at_rest(case: Case) -> bool:
+    """Whether the run has come to its end: to a level, or to where the way downhill leads nowhere."""
+    if case.last is not None and case.chance > 0:
+        slid = case.last.slid
+        if slid.before - slid.least < BUMP * case.chance and len(case.rows) >= SETTLED:
+            return True
+    return level(case)
+
+
+def alternates(values: Sequence[float]) -> float:
+    """Which share of the changes that are more than a bump go the other way than the one before.
+
+    >>> alternates([1.0, 2.0, 1.0, 2.0]), alternates([1.0, 2.0, 3.0, 2.0, 1.0])
+    (1.0, 0.3333333333333333)
+    """
+    changes = [after - before for before, after in pairwise(values) if abs(after - before) > BUMP * before]
+    turns = [before * after < 0 for before, after in pairwise(changes)]
+    return sum(turns) / len(turns) if turns else 0.0
 
 
 def signal_to_noise(case: Case) -> float:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import final
 
-from runner.doctor.base import Case, Finding, Rule
+from runner.architecture.mlp import MLP
+from runner.doctor.base import Case, Finding, Rule, number
 from runner.doctor.measure import NEIGHBOURS
-from runner.doctor.trend import level
+from runner.doctor.trend import UNFINISHED, at_rest, left
 
 TIMES = 2.0  # as many mistakes, or as much loss, as the neighbours
+APART = 0.1  # of a constant answer's loss: of separable classes all losses are small, and no matter
+LEAST = 128  # units of a layer, as the default has
+WIDER = 2
 DEVIATIONS = 3.0  # of the difference of two shares: by chance once in 700 runs
 
 
@@ -24,26 +29,47 @@ class Underfitting(Rule):
     source = "Cover & Hart 1967 (nearest neighbours); Goodfellow, Bengio & Courville 2016, section 5.2"
 
     def look(self, case: Case) -> Finding | None:
-        if case.measured is None or not case.long_enough or not level(case):
+        if case.measured is None or not case.long_enough or not at_rest(case):
             return None
-        row = case.rows[case.best - 1]
-        if "accuracy" in case.measured.neighbours and "val_accuracy" in row:
-            theirs, ours = 1 - case.measured.neighbours["accuracy"], 1 - row["val_accuracy"]
-            error = math.sqrt((theirs * (1 - theirs) + ours * (1 - ours)) / case.validation)
-            if ours <= TIMES * theirs or ours - theirs <= DEVIATIONS * error:
-                return None
-            told = f"{ours:.1%} mistakes on validation at best; the {NEIGHBOURS} nearest neighbours make {theirs:.1%}"
-        elif "loss" in case.measured.neighbours:
-            loss = case.measured.neighbours["loss"]
-            if row["val_loss"] <= TIMES * loss:
-                return None
-            told = f"validation loss {row['val_loss']:.3g} at best, the mean of the {NEIGHBOURS} nearest {loss:.3g}"
-        else:
+        if left(case) >= UNFINISHED:  # the network could do better than training has
             return None
-        return self.found(f"{told}; the training loss has come to a level", *self.larger(case))
+        told = in_mistakes(case, case.measured.neighbours) or in_loss(case, case.measured.neighbours)
+        if told is None:
+            return None
+        return self.found(f"{told}; the training loss has come to a level", *larger(case))
 
-    def larger(self, case: Case) -> tuple[str, ...]:
-        """Less of a penalty where there is one, else more hidden units."""
-        if case.run.regularizer.term:
-            return ("regularizer=none",)
-        return ("architecture=mlp", "architecture.hidden=[128,128]")
+
+def in_mistakes(case: Case, theirs: Mapping[str, float]) -> str | None:
+    """What is seen where the run makes clearly more mistakes than its neighbours."""
+    row = case.rows[case.best - 1]
+    if "accuracy" not in theirs or "val_accuracy" not in row:
+        return None
+    their, our = 1 - theirs["accuracy"], 1 - row["val_accuracy"]
+    error = math.sqrt((their * (1 - their) + our * (1 - our)) / case.validation)
+    if our <= TIMES * their or our - their <= DEVIATIONS * error:
+        return None
+    return f"{our:.1%} mistakes on validation at best; the {NEIGHBOURS} nearest neighbours make {their:.1%}"
+
+
+def in_loss(case: Case, theirs: Mapping[str, float]) -> str | None:
+    """What is seen where it loses clearly more, as where a penalty holds the scores of the right answers down."""
+    if "loss" not in theirs:
+        return None
+    row = case.rows[case.best - 1]
+    if min(row["train_loss"], row["val_loss"]) <= max(TIMES * theirs["loss"], theirs["loss"] + APART * case.chance):
+        return None
+    answer = "shares" if "accuracy" in theirs else "mean"
+    best, nearest = number(row["val_loss"]), number(theirs["loss"])
+    return f"validation loss {best} at best, the {answer} of the {NEIGHBOURS} nearest {nearest}"
+
+
+def larger(case: Case) -> tuple[str, ...]:
+    """Less of a penalty where there is one, else more hidden units."""
+    if case.run.regularizer.term:
+        return ("regularizer=none",)
+    match case.run.architecture:
+        case MLP(hidden=hidden) if hidden:
+            widths = [max(LEAST, WIDER * width) for width in hidden]
+        case _:
+            widths = [LEAST, LEAST]
+    return ("architecture=mlp", f"architecture.hidden=[{','.join(map(str, widths))}]")

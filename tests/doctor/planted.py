@@ -1,24 +1,18 @@
 """Runs that were made to have a fault, and healthy ones, each as the words of its command.
 
-There are two lots of each. The thresholds of the rules were chosen on `chosen`, and some of them corrected after looks
-at two lots that are no more; the census counts `judged`: other data sets, or other examples of them, and other seeds,
-so that no threshold is judged by the runs that it was made for.
-
-Whether a run has three of the faults is a matter of degree: there the run with the cure decides (`CURES`), which the
-doctor does not see.
+The thresholds of the rules were chosen on the lot `chosen`, and corrected after looks at others, of which `seen` is the
+last. What the census counts are the runs of tests/doctor/judged.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
-
 Words = tuple[str, ...]
-Lot = Literal["chosen", "judged"]
+Planted = list[tuple[str, tuple[str, ...]]]  # words that carry a fault, and what they are planted in
+LOTS = ("chosen", "seen")
 PLUGINS = ("tests.doctor.parts",)
-SEEDS: dict[Lot, int] = {"chosen": 0, "judged": 3000}
+SEEDS: dict[str, int] = {"chosen": 0, "seen": 3000}
 
-SETS: dict[Lot, tuple[str, ...]] = {
+SETS: dict[str, tuple[str, ...]] = {
     "chosen": (
         "dataset=digits",
         "dataset=iris",
@@ -26,7 +20,7 @@ SETS: dict[Lot, tuple[str, ...]] = {
         "dataset=sine loss=mse",
         "dataset=blobs dataset.clouds=5 dataset.std=3",
     ),
-    "judged": (
+    "seen": (
         "dataset=wine dataset.split_seed=6",
         "dataset=breast_cancer dataset.split_seed=6",
         "dataset=circles dataset.factor=0.3 dataset.data_seed=31",
@@ -36,14 +30,14 @@ SETS: dict[Lot, tuple[str, ...]] = {
     ),
 }
 # Classes that overlap, so that the loss has a level above 0 to be held at.
-MIXED: dict[Lot, tuple[str, ...]] = {
+MIXED: dict[str, tuple[str, ...]] = {
     "chosen": (
         "dataset=two_moons dataset.noise=0.2",
         "dataset=blobs dataset.clouds=5 dataset.std=3",
         "dataset=circles dataset.noise=0.15",
         "dataset=spirals dataset.turns=1 dataset.noise=0.1",
     ),
-    "judged": (
+    "seen": (
         "dataset=two_moons dataset.noise=0.25 dataset.data_seed=32",
         "dataset=blobs dataset.clouds=6 dataset.std=2.5 dataset.features=3 dataset.data_seed=32",
         "dataset=circles dataset.noise=0.15 dataset.factor=0.6 dataset.data_seed=32",
@@ -51,7 +45,7 @@ MIXED: dict[Lot, tuple[str, ...]] = {
     ),
 }
 # Few examples, and noise in them.
-NOISY: dict[Lot, tuple[str, ...]] = {
+NOISY: dict[str, tuple[str, ...]] = {
     "chosen": (
         "dataset=two_moons dataset.noise=0.6 dataset.examples=150",
         "dataset=blobs dataset.clouds=5 dataset.std=6 dataset.examples=150",
@@ -59,7 +53,7 @@ NOISY: dict[Lot, tuple[str, ...]] = {
         "dataset=circles dataset.noise=0.4 dataset.examples=150",
         "dataset=diabetes loss=mse",
     ),
-    "judged": (
+    "seen": (
         "dataset=circles dataset.noise=0.5 dataset.examples=120 dataset.data_seed=33",
         "dataset=spirals dataset.noise=0.3 dataset.examples=150 dataset.data_seed=33",
         "dataset=breast_cancer dataset.validation=0.45 dataset.test=0.45 dataset.split_seed=6",
@@ -68,21 +62,21 @@ NOISY: dict[Lot, tuple[str, ...]] = {
     ),
 }
 # Borders and curves that no straight line follows.
-BENT: dict[Lot, tuple[str, ...]] = {
+BENT: dict[str, tuple[str, ...]] = {
     "chosen": (
         "dataset=two_moons",
         "dataset=sine loss=mse",
         "dataset=circles",
         "dataset=spirals dataset.turns=1",
     ),
-    "judged": (
+    "seen": (
         "dataset=circles dataset.factor=0.4 dataset.data_seed=34",
         "dataset=spirals dataset.arms=3 dataset.turns=1.5 dataset.data_seed=34",
         "dataset=sine loss=mse dataset.frequency=1.5 dataset.data_seed=34",
         "dataset=two_moons dataset.noise=0.05 dataset.data_seed=34",
     ),
 }
-LINEAR: dict[Lot, tuple[str, ...]] = {
+LINEAR: dict[str, tuple[str, ...]] = {
     "chosen": (
         "dataset=least_squares loss=mse dataset.examples=400 dataset.features=10 dataset.noise=2",
         "dataset=diabetes loss=mse",
@@ -90,7 +84,7 @@ LINEAR: dict[Lot, tuple[str, ...]] = {
         "dataset=two_moons dataset.examples=400",
         "dataset=blobs dataset.clouds=5 dataset.std=3 dataset.examples=400",
     ),
-    "judged": (
+    "seen": (
         "dataset=least_squares loss=mse dataset.examples=500 dataset.features=8 dataset.noise=3",
         "dataset=least_squares loss=mse dataset.examples=400 dataset.features=9 dataset.noise=4 dataset.data_seed=36",
         "dataset=circles dataset.examples=400 dataset.factor=0.6 dataset.data_seed=35",
@@ -99,20 +93,14 @@ LINEAR: dict[Lot, tuple[str, ...]] = {
     ),
 }
 # In units of their own.
-RAW: dict[Lot, tuple[str, ...]] = {
+RAW: dict[str, tuple[str, ...]] = {
     "chosen": (),
-    "judged": (
+    "seen": (
         "dataset=wine preprocess=none dataset.split_seed=6",
         "dataset=breast_cancer preprocess=none dataset.split_seed=6",
     ),
 }
 
-# Name of the rule -> (the key that cures, by which factor)
-CURES: dict[str, tuple[str, float]] = {
-    "StoppedEarly": ("epochs", 4.0),
-    "Flattening": ("lr", 0.1),
-    "NoiseFloor": ("lr", 0.1),
-}
 SMALL = "architecture.hidden=[32,32]"
 PLUG = "plugins=[tests.doctor.parts]"
 STRETCHED = f"preprocess._target_=tests.doctor.parts.Stretched {PLUG}"
@@ -127,13 +115,14 @@ def numbers(base: str) -> bool:
     return "loss=mse" in base
 
 
-def faults(lot: Lot) -> dict[str, list[Words]]:
+def faults(lot: str) -> dict[str, list[Words]]:
     """Name of the rule -> runs with that fault, at least ten."""
     every, classes = SETS[lot], tuple(base for base in SETS[lot] if not numbers(base))
     mixed = tuple(base for base in MIXED[lot] if "digits" not in base)
     full, many = "sampler=full epochs=60 stop=epochs", "epochs=60 stop=epochs"
     one = "architecture=linear batch_size=1 epochs=30 stop=epochs"
-    planted: dict[str, list[tuple[str, tuple[str, ...]]]] = {
+    lines = [tuple(base for base in LINEAR[lot] if numbers(base) is of) for of in (True, False)]
+    planted: dict[str, Planted] = {
         "NonFinite": [
             (f"{deep(3)} init=normal init.std=1e14", every),
             (f"{deep(5, 16)} init=normal init.std=1e9 optimizer=sgd", every),
@@ -174,6 +163,7 @@ def faults(lot: Lot) -> dict[str, list[Words]]:
         "DecayedEarly": [
             (f"{SMALL} optimizer=sgd lr=0.03 schedule=staircase schedule.every=2 epochs=30 stop=epochs", every),
             (f"{SMALL} schedule=multi_step schedule.milestones=[1,2] epochs=30 stop=epochs", every),
+            (f"{SMALL} optimizer=momentum lr=0.01 schedule=staircase schedule.every=1 epochs=40 stop=epochs", every),
         ],
         "TooLow": [
             (f"{SMALL} optimizer=adam lr=1e-6 epochs=20", every),
@@ -192,45 +182,35 @@ def faults(lot: Lot) -> dict[str, list[Words]]:
             (f"{deep(3, 64)} optimizer=adam lr=0.002 batch_size=20 epochs=200 stop=epochs", NOISY[lot]),
         ],
         "Flattening": [
-            (f"{SMALL} optimizer=adam lr=0.2 {many}", MIXED[lot]),
             (f"{SMALL} optimizer=sgd lr=2 batch_size=20 {many}", MIXED[lot]),
+            (f"{SMALL} optimizer=adam lr=0.2 {many}", MIXED[lot]),
             (f"{SMALL} optimizer=momentum lr=0.3 batch_size=20 {many}", MIXED[lot]),
+            (f"{SMALL} optimizer=nesterov lr=0.2 batch_size=20 {many}", MIXED[lot]),
+            (f"{SMALL} optimizer=rmsprop lr=0.15 {many}", MIXED[lot]),
         ],
         "NoiseFloor": [
-            (f"{one} optimizer=sgd", LINEAR[lot]),
-            (f"{one} optimizer=momentum", LINEAR[lot]),
+            # a tenth or so of the rate at which a step on one example is too long
+            *((f"{one} optimizer=sgd lr={lr}", bases) for lr, bases in ((0.05, lines[0]), (1.0, lines[1]))),
+            *((f"{one} optimizer=momentum lr={lr}", bases) for lr, bases in ((0.005, lines[0]), (0.1, lines[1]))),
+            ("architecture=linear batch_size=4 epochs=30 stop=epochs optimizer=adam lr=0.15", lines[1]),
         ],
         "Underfitting": [
             ("architecture.hidden=[1] optimizer=adam lr=0.01 epochs=100 batch_size=20", BENT[lot]),
             (f"{SMALL} regularizer=l2 regularizer.strength=0.3 optimizer=adam lr=0.003 epochs=60", BENT[lot]),
             ("architecture=linear optimizer=adam lr=0.03 epochs=60", BENT[lot]),
+            ("architecture.hidden=[1] optimizer=momentum lr=0.02 epochs=80 batch_size=20", BENT[lot]),
         ],
     }
-    return {name: list(spelled(lot, found)) for name, found in planted.items()}
+    return {name: spelled(SEEDS[lot], found) for name, found in planted.items()}
 
 
-def cured(fault: str, words: Words) -> Words:
-    """The words of a run with the cure."""
-    key, factor = CURES[fault]
-    (given,) = [word for word in words if word.startswith(f"{key}=")]
-    value = float(given.partition("=")[2]) * factor
-    return tuple(f"{key}={value:g}" if word == given else word for word in words)
+def spelled(seed: int, planted: Planted) -> list[Words]:
+    """The words of every run of one fault, each with a seed of its own, from `seed` on."""
+    lines = [f"{base} {words}" for words, bases in planted for base in bases]
+    return [(*line.split(), f"seed={number}") for number, line in enumerate(lines, seed)]
 
 
-def spelled(lot: Lot, planted: list[tuple[str, tuple[str, ...]]]) -> Iterator[Words]:
-    """The words of every run of one fault, each with a seed of its own."""
-    number = SEEDS[lot]
-    for words, bases in planted:
-        for base in bases:
-            chosen = words
-            if "batch_size=1 " in words:  # a tenth or so of the rate at which a step on one example is too long
-                rate = {"sgd": (0.05, 1.0), "momentum": (0.005, 0.1)}["momentum" if "momentum" in words else "sgd"]
-                chosen = f"{words} lr={rate[0] if numbers(base) else rate[1]}"
-            yield (*base.split(), *chosen.split(), f"seed={number}")
-            number += 1
-
-
-def healthy(lot: Lot) -> list[Words]:
+def healthy(lot: str) -> list[Words]:
     """Runs with sensible choices: rates near the best of `make lr-range-truth`, and the stop rule that is usual."""
     found: list[Words] = []
     for base in SETS[lot]:
@@ -247,7 +227,13 @@ def healthy(lot: Lot) -> list[Words]:
             f"optimizer=momentum lr={momentum} schedule=staircase schedule.every=30",
             f"optimizer=sgd lr={sgd} architecture/normalization=layer",
             "optimizer=adam lr=0.005 architecture.dropout=0.1 regularizer=l2",
-            f"optimizer=momentum lr={momentum / 2} sampler=full epochs=400",
+            "optimizer=lion lr=0.0004",
+            "optimizer=lion lr=0.0008 schedule=cosine epochs=150",
+            "optimizer=rmsprop lr=0.001 schedule=cosine epochs=150",
+            f"optimizer=nesterov lr={momentum}",
+            f"optimizer=sgd lr={sgd} schedule=cosine epochs=60",
+            "optimizer=adam lr=0.008 sampler=full epochs=500",
+            f"optimizer=momentum lr={momentum / 2} sampler=full epochs=2000",
         ):
             batch = "" if "sampler=full" in words else "batch_size=20"
             length = "" if "epochs=" in words else "epochs=150"

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from torch import Tensor
 
@@ -94,7 +95,11 @@ def test_the_neighbours_answer_as_those_of_scikit_learn() -> None:
     run, m, _ = ready(*IRIS)
     (x, y), (other, wanted) = measure.some(m.train), measure.some(m.validation)
     twin = KNeighborsClassifier(measure.NEIGHBOURS).fit(x / x.std(0), y)
-    assert measure.neighbours(run, m) == {"accuracy": pytest.approx(twin.score(other / x.std(0), wanted))}
+    shares = (twin.predict_proba(other / x.std(0)) * measure.NEIGHBOURS + 0.5) / (measure.NEIGHBOURS + 1.5)
+    assert measure.neighbours(run, m) == {
+        "accuracy": pytest.approx(twin.score(other / x.std(0), wanted)),
+        "loss": pytest.approx(log_loss(wanted, shares, labels=[0, 1, 2])),
+    }
     run, m, _ = ready(*PLANE)
     (x, y), (other, wanted) = measure.some(m.train), measure.some(m.validation)
     guess = KNeighborsRegressor(measure.NEIGHBOURS).fit(x / x.std(0), y).predict(other / x.std(0))

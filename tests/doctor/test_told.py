@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.checkup import report
+from runner.doctor.base import Slid
 from runner.doctor.told import short, told
 from tests.doctor.cases import CHANCE, FALL, case
 from tests.doctor.trained import trained
@@ -16,7 +17,12 @@ GIVEN = "optrun lr=0.1 init=constant init.value=0.3 hydra.run.dir=a expect.val_a
 
 def test_findings_are_numbered_and_each_comes_with_a_command() -> None:
     both = case(
-        "init=constant", first={"twins": (1.0, 1.0)}, inside={"twins": (1.0, 1.0)}, train=[1.0, 200.0, *[0.2] * 10]
+        "init=constant",
+        first={"twins": (1.0, 1.0)},
+        inside={"twins": (1.0, 1.0)},
+        train=[1.0, 200.0, *[0.8] * 10],
+        slid=Slid(0.8, 0.8, 0.8, 0.8),
+        neighbours={},
     )
     assert list(told(both, GIVEN)) == [
         "1. symmetric units",
@@ -44,7 +50,7 @@ def test_what_could_not_be_looked_at_is_said() -> None:
 
 
 def test_the_short_form_tells_the_first_finding_in_two_lines() -> None:
-    bare = replace(case(train=[1.0, 200.0, *[0.2] * 10]), measured=None)
+    bare = replace(case(train=[1.0, 200.0, *[0.8] * 10]), measured=None)
     assert list(short(bare, GIVEN, "outputs/a")) == [
         "rate much too high (instability): the loss rose to 200, from 1 at the start; lr 0.1",
         "try optrun init=constant init.value=0.3 lr=0.01; optrun doctor outputs/a looks closer",
@@ -71,3 +77,10 @@ def test_the_readme_shows_what_is_printed(tmp_path: Path) -> None:
     (shown,) = re.findall(r"^\$ optrun doctor outputs/wine\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     trained(tuple(words.split()), tmp_path / "wine")
     assert list(report(tmp_path / "wine", ())) == shown.splitlines()
+
+
+def test_a_rule_of_unknown_stability_is_not_called_too_fast_for_a_slow_swing() -> None:
+    slow = case("optimizer=adam", "sampler=full", train=[1.0, 0.4, 0.2, 0.4, 0.6, 0.7, 0.6, 0.4, 0.2, 0.3, 0.4, 0.5])
+    assert list(told(slow, GIVEN))[1:] == [
+        "not known: whether the loss swings by the rate or, so slowly, by momentum: a third of the rate would tell"
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,41 +11,44 @@ from hydra import compose, initialize_config_dir
 
 import runner
 from runner import build, checkup, grammar, job
-from runner.doctor.base import Case
-from runner.doctor.rules import RULES
-from runner.doctor.trend import UNFINISHED
+from runner.doctor.base import Case, command
+from runner.doctor.rules import RULES, findings
+from runner.run import Run
 from runner.screen.base import Silent
-from runner.store.folder import read_rows
-from tests.doctor.planted import CURES, PLUGINS, Words, cured
+from tests.doctor.planted import PLUGINS, Words
 
-TENTH = 0.1
+
+def built(words: Words) -> Run:
+    """The run of these words."""
+    sys.path.append(str(Path(runner.__file__).parent / "plugins"))
+    with initialize_config_dir(str(grammar.CONF), version_base="1.3"):
+        config = compose("config", [*grammar.lenient(list(words)), "hydra/launcher=basic"])
+    return build.from_hydra(config, PLUGINS)
 
 
 def trained(words: Words, path: Path) -> None:
     """Train a run of these words in a new folder."""
-    sys.path.append(str(Path(runner.__file__).parent / "plugins"))
     torch.set_num_threads(1)
-    with initialize_config_dir(str(grammar.CONF), version_base="1.3"):
-        config = compose("config", [*grammar.lenient(list(words)), "hydra/launcher=basic"])
-    job.start(build.from_hydra(config, PLUGINS), path, grammar.spelled(words), Silent(), pictures=False)
+    job.start(built(words), path, grammar.spelled(words), Silent(), pictures=False)
+
+
+def idle_advice(case: Case, words: Words) -> list[str]:
+    """The findings whose command gives the same run again; raises `ConfigError` for one that gives none.
+
+    >>> from tests.doctor.cases import case
+    >>> words = ("optimizer=sgd", "lr=0.01")
+    >>> idle_advice(case(train=[1.0, 100.0, *[0.8] * 10], neighbours={}), words)  # it has lr=0.1: try 0.01
+    ['rate much too high (instability)']
+    """
+    given = shlex.join(["optrun", *words])
+    tried = {each.name: built(tuple(shlex.split(command(given, each.change))[1:])) for each in findings(case)}
+    return [name for name, run in tried.items() if run == built(words)]
 
 
 def looked_at(words: Words, path: Path) -> Case:
     """Train a run of these words, and look at it again from its folder."""
     trained(words, path)
     return checkup.looked_at(path, PLUGINS)[0]
-
-
-def has_the_fault(fault: str, words: Words, case: Case, folder: Path) -> bool:
-    """Whether the cure lowers the loss by enough, where that decides: the best of the validation part by a tenth for a
-    run that was stopped; the last of the training part by a share of a constant answer's for one that was held up."""
-    if fault not in CURES:
-        return True
-    trained(cured(fault, words), folder)
-    better = read_rows(folder / "metrics.csv")
-    if fault == "StoppedEarly":
-        return min(row["val_loss"] for row in better) <= (1 - TENTH) * min(case.val)
-    return better[-1]["train_loss"] <= case.train[-1] - UNFINISHED * case.chance
 
 
 def named(case: Case) -> list[str]:
