@@ -57,8 +57,8 @@ types: .venv/dev  ## static types
 readme: .venv/run  ## the table of choices in README.md, from the code
 	@$(BIN)/python -m runner.menu.readme README.md
 
-bench: .venv/dev  ## speed, as ratios against plain PyTorch
-	@$(BIN)/python -m tests.bench $(ARGS)
+bench: .venv/dev  ## speed, as ratios against plain PyTorch; DEVICE=cuda: how well that is used
+	@$(BIN)/python -m tests.bench $(if $(DEVICE),--device $(DEVICE)) $(ARGS)
 
 curvature: .venv/dev  ## how soon each line search and second-order method reaches Adam's loss
 	@$(BIN)/python -m tests.bench.curvature $(ARGS)

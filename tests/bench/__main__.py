@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from tests.bench import curved, lanes, parallel, process, step, sweep
+from tests.bench import curved, device, lanes, parallel, process, step, sweep
 from tests.bench.turns import Comparison, table
 
 
@@ -21,9 +21,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few turns: a first impression")
     parts = ("step", "curved", "process", "lanes", "parallel", "sweep")
     parser.add_argument("--only", choices=parts, help="one of the parts")
+    parser.add_argument("--device", help="how well a device is used, by its name, instead of all that")
     given = parser.parse_args()
     torch.set_num_threads(1)
     begun = time.perf_counter()
+    if given.device:
+        for each in device.tables(given.device, 2 if given.quick else 10):
+            print("\n" + each, flush=True)
+        print(f"\ntorch {torch.__version__}; measured in {time.perf_counter() - begun:.0f} s")
+        return
     if given.only in (None, "step"):
         steps(quick=given.quick)
     if given.only in (None, "curved"):
