@@ -168,8 +168,8 @@ REFUSED = {
     "lr=${foo}": ("lr", "a value, or ${key} of a key that exists", "Interpolation key 'foo' not found"),
     "rezume": (
         "rezume",
-        "key=value, or one of list, schedule, gradcheck, lr_range, tune, resume, plot, doctor, landscape, "
-        "lectures, selftest, help",
+        "key=value, or one of list, schedule, gradcheck, lr_range, tune, resume, plot, doctor, report, "
+        "landscape, lectures, selftest, help",
         "did you mean resume? `optrun --help` shows examples",
     ),
 }

@@ -102,6 +102,7 @@ def run(probe: Probe) -> Run:
         "optimizer": "adam.Adam",
         "schedule": "constant.Constant",
         "probe": "none.NoProbe",
+        "recorder": "none.NoRecorder",
     }
     config = {room: {"_target_": f"runner.{room}.{target}"} for room, target in rooms.items()}
     mlp = {"_target_": "runner.architecture.mlp.MLP", "hidden": [16], "dropout": 0.5}
