@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from runner.menu.catalogue import Room, plain_keys, problems, rooms
-from runner.menu.text import bold, columns, fitted, joined, paragraph
+from runner.menu.text import columns, commands, fitted, page, paragraph
 
 INTRO = (
     "optrun trains neural networks to compare how they are trained. One command makes every choice and leaves a folder "
@@ -62,10 +62,7 @@ def help_page(width: int = 80, colour: bool = False) -> str:
         ("Exit codes", paragraph(EXIT_CODES, width, indent=2)),
         ("Further", columns(FURTHER, width, LEFT)),
     )
-    lines = paragraph(INTRO, width)
-    for title, body in sections:
-        lines += ["", *(bold(line, colour) for line in paragraph(title, width)), *body]
-    return joined(lines)
+    return page(INTRO, sections, width, colour)
 
 
 TUNE = (
@@ -105,15 +102,13 @@ TUNE_LEAVES = (
 def tune_page(width: int = 80) -> str:
     """What `optrun tune` does, what it takes and what it leaves."""
     width = fitted(width)
-    lines = paragraph(TUNE, width)
-    for title, body in (
-        ("Examples", [line for each in TUNE_EXAMPLES for line in paragraph(each, width, indent=2, hang=2)]),
+    sections = (
+        ("Examples", commands(TUNE_EXAMPLES, width)),
         ("Ranges", columns(TUNE_RANGES, width, left=35)),
         ("Plain keys, with their defaults", columns(TUNE_KEYS, width, left=26)),
         ("Results", paragraph(TUNE_LEAVES, width, indent=2)),
-    ):
-        lines += ["", title, *body]
-    return joined(lines)
+    )
+    return page(TUNE, sections, width)
 
 
 LANDSCAPE = (
@@ -145,14 +140,12 @@ LANDSCAPE_LEAVES = (
 def landscape_page(width: int = 80) -> str:
     """What `optrun landscape` shows, what it takes and what it leaves."""
     width = fitted(width)
-    lines = paragraph(LANDSCAPE, width)
-    for title, body in (
-        ("Examples", [line for each in LANDSCAPE_EXAMPLES for line in paragraph(each, width, indent=2, hang=2)]),
+    sections = (
+        ("Examples", commands(LANDSCAPE_EXAMPLES, width)),
         ("Plain keys, with their defaults", columns(LANDSCAPE_KEYS, width, left=26)),
         ("Results", paragraph(LANDSCAPE_LEAVES, width, indent=2)),
-    ):
-        lines += ["", title, *body]
-    return joined(lines)
+    )
+    return page(LANDSCAPE, sections, width)
 
 
 REPORT = (
@@ -173,13 +166,11 @@ REPORT_KEYS = (
 def report_page(width: int = 80) -> str:
     """What `optrun report` shows, what it takes and what it leaves."""
     width = fitted(width)
-    lines = paragraph(REPORT, width)
-    for title, body in (
-        ("Examples", [line for each in REPORT_EXAMPLES for line in paragraph(each, width, indent=2, hang=2)]),
+    sections = (
+        ("Examples", commands(REPORT_EXAMPLES, width)),
         ("Plain keys, with their defaults", columns(REPORT_KEYS, width, left=20)),
-    ):
-        lines += ["", title, *body]
-    return joined(lines)
+    )
+    return page(REPORT, sections, width)
 
 
 def marked(name: str, place: Room) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.menu import text
 from runner.menu.catalogue import conf_dir
 from runner.menu.text import bold, columns, fitted, joined, paragraph
 
@@ -80,25 +81,23 @@ LEAVES = (
 def help_page(width: int = 80) -> str:
     """What `optrun lectures` does, what it takes and what it leaves."""
     width = fitted(width)
-    lines = paragraph(HELP, width)
-    for title, body in (
+    sections = (
         ("Decks", columns([(f"  {deck}", title) for deck, title in DECKS.items()], width, left=14)),
         ("Words", [line for word, meaning in WORDS for line in (f"  {word}", *paragraph(meaning, width, indent=6))]),
         ("Results", paragraph(LEAVES, width, indent=2)),
-    ):
-        lines += ["", title, *body]
-    return joined(lines)
+    )
+    return text.page(HELP, sections, width)
 
 
 def page(tried: Mapping[str, Found], width: int = 80, colour: bool = False) -> str:
     """Every experiment with what one should see, and its verdict where there is one."""
     width = fitted(width)
     known = experiments()
-    text = (
+    intro = (
         f"{len(known)} claims of four lectures as experiments, as in `optrun +experiment={known[0].name}`; "
         "`optrun lectures run` tries them all, `optrun lectures gallery` makes a page of what was found."
     )
-    lines = paragraph(text, width)
+    lines = paragraph(intro, width)
     for deck, title in DECKS.items():
         mine = [each for each in known if each.name.startswith(f"{deck}/")]
         rows = []

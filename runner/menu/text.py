@@ -75,6 +75,19 @@ def columns(rows: Sequence[tuple[str, str]], width: int, left: int, indent: int 
     return lines
 
 
+def page(intro: str, sections: Sequence[tuple[str, Sequence[str]]], width: int, colour: bool = False) -> str:
+    """A paragraph, and below it sections, whose titles are bold if `colour` is asked for."""
+    lines = paragraph(intro, width)
+    for title, body in sections:
+        lines += ["", *(bold(line, colour) for line in paragraph(title, width)), *body]
+    return joined(lines)
+
+
+def commands(examples: Sequence[str], width: int) -> list[str]:
+    """Lines to type, one below the other."""
+    return [line for each in examples for line in paragraph(each, width, indent=2, hang=2)]
+
+
 def bold(text: str, colour: bool) -> str:
     """The text between the codes for bold, if `colour` is asked for; its indentation stays outside."""
     if not colour:
