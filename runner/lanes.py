@@ -94,16 +94,9 @@ def train(lanes: Sequence[Lane]) -> Iterator[list[tuple[Lane, Ending]]]:
     look, due_at = 0.0, time.monotonic() + max(LEAST_S, SHARE * COMMIT_S * len(going))
     with Signals() as signals:
         while group is not None:
-            bad: dict[int, tuple[float, float]] = {}
-            over = group.due()
-            if not over:
-                try:
-                    group.advance()
-                except RowsDiverged as error:
-                    over, bad = list(error.found), error.found
-            if over:
-                endings = group.close(over, bad)
-                group = group.without([lane for lane, _ in endings], over)
+            closed = group.turn()
+            if closed is not None:
+                group, endings = closed
                 if endings:
                     yield endings
                 continue
@@ -186,6 +179,20 @@ class Group:
         self.batch += 1
         self.examples += self.rows.y.shape[1]
         self.tallies.add(self.rows)
+
+    def turn(self) -> tuple[Group | None, list[tuple[Lane, Ending]]] | None:
+        """Make a step; or, where an epoch of some is over or they diverge, close it: (who goes on, who has ended)."""
+        bad: dict[int, tuple[float, float]] = {}
+        over = self.due()
+        if not over:
+            try:
+                self.advance()
+            except RowsDiverged as error:
+                over, bad = list(error.found), error.found
+        if not over:
+            return None
+        endings = self.close(over, bad)
+        return self.without([lane for lane, _ in endings], over), endings
 
     def move(self, t: int) -> None:
         """Move the parameters of every lane, as the rules say."""

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from runner.core.errors import CorruptError
-from runner.core.rows import RowsDiverged
 from runner.core.signals import Signals
 from runner.lanes import Group, Lane
 from runner.run import Material, Run
@@ -136,16 +135,9 @@ def side_by_side(lane: Lane) -> None:
     """
     group: Group | None = Group([lane])
     while group is not None:
-        bad: dict[int, tuple[float, float]] = {}
-        over = group.due()
-        if not over:
-            try:
-                group.advance()
-            except RowsDiverged as error:
-                over, bad = list(error.found), error.found
-        if over:
-            leaving = [left for left, _ in group.close(over, bad)]
-            group = group.without(leaving, over)
+        closed = group.turn()
+        if closed is not None:
+            group, _ = closed
         elif lane.folder.pulse(Signals()).beats(group.step):
             group.sync()
             lane.commit()
