@@ -13,9 +13,9 @@ from typing import Literal, final
 
 import numpy as np
 
+from runner.core.cells import NotTaken, in_order, is_number, label, number
 from runner.core.errors import ConfigError, DataError, did_you_mean
 from runner.dataset.base import Divided, Table
-from runner.dataset.cells import NotTaken, in_order, is_number, label, number
 
 
 @final
