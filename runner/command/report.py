@@ -17,7 +17,7 @@ PAGE = "report.html"  # in the first folder that is named, unless out= says wher
 
 
 def asked(arguments: list[str]) -> int:
-    """From their files alone; the page is one file and loads nothing."""
+    """Write the page, one file that loads nothing; a run is built again for the doctor alone, and none is changed."""
     if {"-h", "--help"} & set(arguments):
         print(menu.report_page(width()))
         return 0
