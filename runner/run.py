@@ -25,7 +25,7 @@ from runner.core.curvature import Curved
 from runner.core.divided import Divided
 from runner.core.errors import ConfigError, DataError
 from runner.core.moments import Moments
-from runner.core.parts import InMemory, OnDisk, OnHost, Part
+from runner.core.parts import OnDevice, OnDisk, OnHost, Part
 from runner.core.precision import DTYPES, Precision, in_bfloat16, settle
 from runner.core.processes import Processes
 from runner.core.streams import stream
@@ -271,7 +271,7 @@ def mapped(
             return OnDisk(lambda numbers: tensor(table.x[rows[numbers.numpy()]]), target, shape, table.block)
         blocks = [tensor(block) for block in table.blocks(rows)]
         x = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
-        return InMemory(x, target) if fits else OnHost(x, target, max(1, BLOCK_BYTES // max(1, x[:1].nbytes)), device)
+        return OnDevice(x, target) if fits else OnHost(x, target, max(1, BLOCK_BYTES // max(1, x[:1].nbytes)), device)
 
     statistics = inputs | {f"target_{name}": value for name, value in targets.items()}
     three = part(parts.train), part(parts.validation), part(parts.test)

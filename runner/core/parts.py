@@ -71,7 +71,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class InMemory(Part):
+class OnDevice(Part):
     """Examples that lie on the device: x `[N, ...]`."""
 
     on_device = True

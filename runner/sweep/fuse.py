@@ -26,7 +26,7 @@ import torch
 
 from runner.core import device as devices
 from runner.core.errors import Diverged, OptrunError
-from runner.core.parts import InMemory
+from runner.core.parts import OnDevice
 from runner.core.precision import ROUNDED
 from runner.core.rows import Rows, RowsDiverged
 from runner.loss.base import Loss
@@ -80,7 +80,7 @@ class Verdict:
 
 def verdict(run: Run, m: Material, count: int) -> Verdict:
     """Whether `count` runs like this one train faster side by side, as measured once on this machine."""
-    if not isinstance(m.train, InMemory):
+    if not isinstance(m.train, OnDevice):
         return Verdict(False, "the examples are read from the disk as they are needed")
     key = f"{count} {key_of(run)} {m.data_sha256[:16]} torch {torch.__version__} {platform.node()}"
     seen = remembered()

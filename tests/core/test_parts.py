@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from runner.core import device as devices
-from runner.core.parts import Batch, InMemory, OnDisk, OnHost, Part
+from runner.core.parts import Batch, OnDevice, OnDisk, OnHost, Part
 from runner.job import start
 from runner.run import prepare
 from runner.screen.base import Silent
@@ -28,7 +28,7 @@ WAIT_S = 60.0  # for a thread on a busy machine
 
 def everywhere() -> dict[str, Part]:
     return {
-        "on the device": InMemory(X, Y, at_once=8),
+        "on the device": OnDevice(X, Y, at_once=8),
         "in memory": OnHost(X, Y, 8, CPU),
         "on the disk": OnDisk(lambda numbers: X[numbers], Y, (3,), 8),
     }
@@ -51,7 +51,7 @@ def test_the_examples_are_the_same_wherever_they_lie(where: str) -> None:
 
 
 class Slow(Part):
-    """Notes which rows it is asked for; `gate` holds the second asking back."""
+    """Notes which rows it is asked for, and in which thread; the last ones cannot be had."""
 
     def __init__(self, on_device: bool = False) -> None:
         self.y, self.shape, self.at_once = Y, (3,), 8
@@ -120,7 +120,7 @@ def test_a_run_whose_device_has_no_room_trains_on_the_same_batches(
         patch.setattr(devices, "fits", full)
         here = prepare(run)
         start(run, tmp_path / "here", "optrun", Silent(), pictures=False)
-    assert asked[0] == sum(m.x.nbytes for m in (there.train, there.validation, there.test) if isinstance(m, InMemory))
+    assert asked[0] == sum(m.x.nbytes for m in (there.train, there.validation, there.test) if isinstance(m, OnDevice))
     assert isinstance(here.train, OnHost)
     assert here.train.at_once == 2**24 // (8 * 64)
     for one, other in zip(batches(run, there.train, 1, 3), batches(run, here.train, 1, 3), strict=True):

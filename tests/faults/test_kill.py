@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from runner import train
-from runner.core.parts import InMemory
+from runner.core.parts import OnDevice
 from runner.sampler.full import Full
 from runner.sampler.shuffle import Shuffle
 from runner.selftest.nursery import Order
@@ -172,7 +172,7 @@ def test_a_run_killed_before_its_folder_appears_leaves_nothing_at_its_path(child
 def test_a_resumed_epoch_has_its_batches_at_the_same_addresses_within_a_cache_line(
     gathered: int,
 ) -> None:
-    part = InMemory(torch.arange(150.0).reshape(50, 3), torch.arange(50), at_once=gathered)
+    part = OnDevice(torch.arange(150.0).reshape(50, 3), torch.arange(50), at_once=gathered)
     for sampler in (Shuffle(batch_size=7), Full()):
         run: Any = SimpleNamespace(sampler=sampler, seed=0)
 
