@@ -220,6 +220,7 @@ class Curved(Objective):
     def among(self, numbers: Tensor) -> Curved:
         """The same loss on those of its examples that have these numbers `[n]`; one may come several times."""
         part = Sampled(self)
+        numbers = numbers.to(self.y.device)
         part.x, part.y = self.x.index_select(0, numbers), self.y.index_select(0, numbers)
         return part
 

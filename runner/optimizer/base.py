@@ -354,7 +354,7 @@ def adam_kernel(
 
     0.4 ms for a million elements, the formula in blocks 1.0.
     """
-    before = torch.tensor(float(t - 1), device=theta.device)  # the kernel counts the step itself
+    before = torch.full((), float(t - 1), device=theta.device)  # the kernel counts the step itself
     adam(
         [theta], [g], [state["m"]], [state["s"]], list(largest), [before],
         lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay, decoupled_weight_decay=True,
