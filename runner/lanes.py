@@ -153,7 +153,7 @@ class Group:
         self.begun = time.monotonic()
         self.drawn = False  # whether the mini-batches of the step that comes were drawn
         self.batch = self.one.at.batch
-        self.tallies = Tallies.of([lane.at.tally for lane in self.lanes])
+        self.tallies = Tallies.of([lane.at.tally for lane in self.lanes], self.theta.device)
         n = len(self.one.m.train)
         for lane in self.lanes:
             lane.noise = lane.noise or lane.at.noise(lane.run, lane.m, lane.epoch)
@@ -237,13 +237,14 @@ class Group:
 
     def sync(self) -> None:
         """Bring the state of every lane up to date, as that of the run alone would be here."""
+        tallies = self.tallies.of_rows()
         for k, lane in enumerate(self.lanes):
             at = lane.at
             at.theta.copy_(self.theta[k])
             for name, buffer in at.buffers.items():
                 buffer.copy_(self.rows.buffers[name][k])
             at.step, at.batch, at.examples, at.lr = self.step, self.batch, self.examples, self.lrs[k]
-            at.tally = self.tallies.of_row(k)
+            at.tally = tallies[k]
         for stripe in self.stripes:
             for k in range(stripe.rows.start, stripe.rows.stop):
                 self.lanes[k].at.memory = stripe.memory_of(k)
@@ -329,11 +330,11 @@ class Tallies:
     waiting: int = 0
 
     @classmethod
-    def of(cls, tallies: Sequence[Tally]) -> Tallies:
+    def of(cls, tallies: Sequence[Tally], device: torch.device) -> Tallies:
         """Those of runs that stand at the same step."""
 
         def column(numbers: Sequence[float]) -> Tensor:
-            return torch.tensor(numbers, dtype=torch.float64)
+            return torch.tensor(numbers, dtype=torch.float64, device=device)
 
         one = tallies[0]
         pairs = zip(*(each.pending for each in tallies), strict=True)
@@ -347,17 +348,22 @@ class Tallies:
             one.waiting,
         )
 
-    def of_row(self, k: int) -> Tally:
-        """That of one run."""
-        return Tally(
-            self.examples,
-            self.steps,
-            self.loss[k].item(),
-            self.grad_norm[k].item(),
-            {name: column[k].item() for name, column in self.metrics.items()},
-            [(output[k], y[k]) for output, y in self.pending],
-            self.waiting,
-        )
+    def of_rows(self) -> list[Tally]:
+        """That of every run."""
+        losses, norms = self.loss.tolist(), self.grad_norm.tolist()
+        metrics = {name: column.tolist() for name, column in self.metrics.items()}
+        return [
+            Tally(
+                self.examples,
+                self.steps,
+                loss,
+                norm,
+                {name: column[k] for name, column in metrics.items()},
+                [(output[k], y[k]) for output, y in self.pending],
+                self.waiting,
+            )
+            for k, (loss, norm) in enumerate(zip(losses, norms, strict=True))
+        ]
 
     def add(self, rows: Rows) -> None:
         """Note a step that was made."""

@@ -75,7 +75,19 @@ def fits(size: int, device: torch.device) -> bool:
 
     Where they come from is the memory that a processor works on, so there they lie already.
     """
-    return device.type != "cuda" or size <= SHARE * torch.cuda.mem_get_info(device)[0]
+    return device.type != "cuda" or size <= SHARE * free(device)
+
+
+def free(device: torch.device) -> int:
+    """The bytes of memory that nobody has there."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_here(name: str) -> bool:
+    """Whether this machine has such a device: whoever submits to a cluster may have none."""
+    return name == "auto" or name in available()
 
 
 def describe(device: torch.device) -> str:

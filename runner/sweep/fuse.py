@@ -40,20 +40,18 @@ STEADY = 1.1  # within which two times agree
 HOPELESS = 2.0  # times as slow as one by one, with which measuring ends: it would be the longest part of a small sweep
 PAYS = 1.05  # how many times as fast a group must be: nearer to 1, the measurement's own error would decide
 REMEMBERED = 1000  # measurements, some 100 kB
-SHARE = 0.25  # of the free memory that the groups of all workers may take
+SHARE = 0.25  # of the device's free memory that the groups of all workers may take
 
 
 def program(run: Run) -> tuple[Any, ...] | None:
     """What runs must have in common to train side by side; None where this one trains alone.
 
     Alone train: rules that ask for more than gradients (torch's classes), stop rules that go by the clock, probes that
-    look at steps, penalties of which a row depends on its neighbours by rounding; runs on a GPU or in bfloat16, where
-    none of this was ever tried; and, found later, data that are read from the disk as needed.
+    look at steps, penalties of which a row depends on its neighbours by rounding; runs in a rounded precision or on
+    Apple's GPUs, where none of this was ever tried; and, found later, data that are read from the disk as needed.
     """
-    if run.device != "cpu" and (run.device != "auto" or devices.available() != ["cpu"]):
-        return None
     rule = run.optimizer
-    if run.precision in ROUNDED:
+    if run.precision in ROUNDED or "mps" in (run.device, run.device == "auto" and devices.available()[-1]):
         return None
     if rule.gradients == "freely" or run.stop.timed or run.probe.follows or not run.regularizer.in_rows:
         return None
@@ -82,7 +80,8 @@ def verdict(run: Run, m: Material, count: int) -> Verdict:
     """Whether `count` runs like this one train faster side by side, as measured once on this machine."""
     if not isinstance(m.train, OnDevice):
         return Verdict(False, "the examples are read from the disk as they are needed")
-    key = f"{count} {key_of(run)} {m.data_sha256[:16]} torch {torch.__version__} {platform.node()}"
+    where = f"{platform.node()} {devices.describe(m.device)}"
+    key = f"{count} {key_of(run)} {m.data_sha256[:16]} torch {torch.__version__} {where}"
     seen = remembered()
     if key not in seen:
         try:
@@ -168,8 +167,7 @@ def steady(seconds: list[float]) -> bool:
 
 def most(run: Run, m: Material, workers: int) -> int:
     """How many such runs fit into the memory that is free, beside the groups of the other workers."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, int(SHARE * free / workers / bytes_of(run, m)))
+    return max(1, int(SHARE * devices.free(m.device) / workers / bytes_of(run, m)))
 
 
 def bytes_of(run: Run, m: Material) -> int:

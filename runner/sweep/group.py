@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner import job, lanes
+from runner.core import device as devices
 from runner.core.errors import ConfigError, DiskError, Interrupted, LockedError, OptrunError, OutOfMemory, TakenError
 from runner.core.signals import Signals
 from runner.job import Opened
@@ -27,7 +28,10 @@ from runner.train import Ending
 
 LARGEST = 8  # runs of a group that train one after the other: what a killed worker costs at most
 TURNS = 4  # such groups for each worker at least, so that none is idle for long at the end
-LANES = 32  # runs side by side, unless the user says otherwise; with 128 the step of one is no shorter than with 32
+# Runs side by side, unless the user says otherwise. With 128 the step of one is no shorter than with 32 on a processor.
+# A GPU takes as long for one small network as for hundreds; there the number is a guess, for none was ever asked.
+LANES = {"cpu": 32, "cuda": 512}
+UNKNOWN = 512  # of a device that is elsewhere: who trains there halves a group that does not fit
 FEWEST = 4  # for which it can pay; two take twice as long as one by one, as mapping has a price of its own
 SPOKEN = 3  # programs of which the sweep says how they are trained
 
@@ -118,7 +122,7 @@ def groups(
         if program not in known:
             known[program] = pays(members, workers, wanted, room, say if len(known) < SPOKEN else lambda text: None)
         if known[program]:
-            size = even(len(members), workers, min(wanted if isinstance(wanted, int) else LANES, room.fits))
+            size = even(len(members), workers, min(wanted if isinstance(wanted, int) else room.usual, room.fits))
             found += chunks([replace(task, together=True) for task in members], size)
         else:
             alone += members
@@ -137,9 +141,16 @@ class Room:
     def m(self) -> Material:
         return prepare(self.run)
 
+    @property
+    def usual(self) -> int:
+        """How many go side by side on its device, where it does not matter otherwise."""
+        return LANES.get(self.m.device.type, LANES["cpu"])
+
     @cached_property
     def fits(self) -> int:
         """An estimate; 1 where the run cannot even be prepared, which it will say itself."""
+        if not devices.is_here(self.run.device):
+            return UNKNOWN
         try:
             return fuse.most(self.run, self.m, self.workers)
         except OptrunError:
@@ -150,12 +161,12 @@ def pays(tasks: Sequence[Task], workers: int, wanted: Lanes, room: Room, say: Ca
     """Whether tasks that could share a program train side by side."""
     if wanted != "auto":
         return wanted not in ("off", 1) and len(tasks) > 1
-    if even(len(tasks), workers, LANES) < FEWEST:
-        return False
-    size = even(len(tasks), workers, min(LANES, room.fits))
-    if size < FEWEST:
+    if even(len(tasks), workers, LANES["cpu"]) < FEWEST:
         return False
     try:
+        size = even(len(tasks), workers, min(room.usual, room.fits))
+        if size < FEWEST:
+            return False
         found = fuse.verdict(room.run, room.m, size)
     except OptrunError:
         return False  # it will be met again, and told, in the run's own turn

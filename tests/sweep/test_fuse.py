@@ -139,11 +139,20 @@ def test_such_a_run_trains_alone(change: dict[str, Any]) -> None:
     assert fuse.program(replace(ONE, **change)) is None
 
 
-@pytest.mark.parametrize("device", ["auto", "cuda", "mps"])
-def test_runs_on_a_gpu_train_alone(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuse.devices, "available", lambda: ["cpu", "mps", "cuda:0", "cuda"])
-    assert fuse.program(replace(ONE, device=device)) is None
+def test_runs_on_apples_gpus_train_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuse.devices, "available", lambda: ["cpu", "mps"])
+    assert fuse.program(replace(ONE, device="auto")) is None
+    assert fuse.program(replace(ONE, device="mps")) is None
     assert fuse.program(replace(ONE, device="cpu")) is not None
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:0"])
+def test_runs_on_any_other_device_share_a_program_with_those_there(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuse.devices, "available", lambda: ["cpu", "cuda:0", "cuda"])
+    assert fuse.program(replace(ONE, device=device)) == fuse.program(replace(ONE, device=device, lr=0.5)) is not None
+    assert fuse.program(replace(ONE, device=device)) != fuse.program(replace(ONE, device="cpu"))
 
 
 def test_runs_whose_penalty_depends_on_its_neighbours_by_rounding_train_alone() -> None:
@@ -242,7 +251,7 @@ def test_as_many_runs_go_together_as_fit_into_the_share_of_the_free_memory(monke
     # theta and the best theta, in float32; a batch of 100: its examples, 8 hidden units, 10 scores
     assert one >= 2 * 2 * 4 * m.layout.size + 4 * 100 * (64 + 8 + 10)
     pages = {"SC_AVPHYS_PAGES": 80, "SC_PAGE_SIZE": one}
-    monkeypatch.setattr(fuse.os, "sysconf", pages.__getitem__)
+    monkeypatch.setattr(fuse.devices.os, "sysconf", pages.__getitem__)
     assert fuse.most(ONE, m, workers=1) == 20
     assert fuse.most(ONE, m, workers=2) == 10
     assert fuse.most(ONE, m, workers=1000) == 1

@@ -6,9 +6,11 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from runner import job, lanes
 from runner.core.errors import Interrupted, OutOfMemory
@@ -112,6 +114,20 @@ def test_groups_are_no_larger_than_the_memory_allows(
     monkeypatch.setattr(fuse, "most", lambda run, m, workers: 5)
     found = group.groups(tasks(tmp_path, seeds(10)), 1, "auto", {}, silent)
     assert numbers(found) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
+
+def test_on_a_gpu_more_runs_go_together(tmp_path: Path, faster: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group.Room, "m", property(lambda room: SimpleNamespace(device=torch.device("cuda"))))
+    monkeypatch.setattr(group.Room, "fits", 400)
+    monkeypatch.setattr(fuse, "verdict", lambda run, m, count: fuse.Verdict(True, ""))
+    found = group.groups(tasks(tmp_path, seeds(800)), 1, "auto", {}, silent)
+    assert [len(each) for each in found] == [400, 400]
+
+
+def test_whether_a_group_fits_on_a_device_elsewhere_is_found_there(tmp_path: Path) -> None:
+    runs = [replace(each, device="cuda:99") for each in seeds(8)]
+    found = group.groups(tasks(tmp_path, runs), 1, 4, {}, silent)
+    assert numbers(found) == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
 def test_all_workers_have_a_group(tmp_path: Path, faster: list[int]) -> None:

@@ -1,6 +1,6 @@
 """The whole program on a second device: every tensor is where it belongs, or the program would stop.
 
-The device is the one of tests/elsewhere.py, whose numbers are those of the processor: the runs are equal to the bit.
+The device is that of tests/second/device.py, whose numbers are the processor's: the runs are equal to the bit.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from runner.core.errors import ConfigError
 from runner.run import prepare
 from runner.screen.base import Silent
 from runner.selftest.program import differing, remains
-from tests import elsewhere
+from tests.second import device
+from tests.second.device import THERE
 from tests.test_menu_trains import COMPANY, NEVER, ROOMS, node
 
-THERE = f"{elsewhere.NAME}:0"
 SMALL = ("dataset=iris", "epochs=2", "batch_size=40", "seed=1")
 NET = "architecture.hidden=[4]"
 TOUCHED = ("architecture", "architecture/normalization", "loss", "regularizer", "probe", "stop")
@@ -29,17 +29,9 @@ TOUCHED = ("architecture", "architecture/normalization", "loss", "regularizer", 
 ROUNDS = {("regularizer", "spectral_orthogonal"): ["metrics.csv", "summary.json"]}
 
 
-@pytest.fixture(autouse=True)
-def second_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere.device()
-    monkeypatch.setattr(devices, "available", lambda: ["cpu", THERE])
-    monkeypatch.setattr(torch, "Generator", elsewhere.Numbers)
-    elsewhere.OURS.clear()
-
-
-def left(config: dict[str, Any], device: str, path: Path) -> dict[str, Any]:
+def left(config: dict[str, Any], place: str, path: Path) -> dict[str, Any]:
     """What a run leaves."""
-    job.start(build.run(config | {"device": device}), path, "optrun", Silent(), pictures=False)
+    job.start(build.run(config | {"device": place}), path, "optrun", Silent(), pictures=False)
     return remains(path)
 
 
@@ -97,9 +89,9 @@ def test_examples_for_which_there_is_no_room_are_fetched(tmp_path: Path, monkeyp
 
 
 def test_a_tensor_of_the_processor_is_refused_there() -> None:
-    there = torch.ones(3).to(elsewhere.device())
+    there = torch.ones(3).to(device.known())
     with pytest.raises(RuntimeError, match="tensors on elsewhere and on cpu"):
         there + torch.ones(3)
     with pytest.raises(RuntimeError, match="numbers for cpu"):
-        there.bernoulli_(0.5, generator=elsewhere.GENERATOR())
+        there.bernoulli_(0.5, generator=device.GENERATOR())
     assert (there + torch.ones(3).to(there.device)).tolist() == [2, 2, 2]

@@ -1,6 +1,6 @@
 """A second device for machines that have none: it refuses the tensors of the processor, and has its numbers.
 
-`device()` is a device to torch, `elsewhere:0`. Its tensors hold their numbers in a tensor of the processor that nobody
+`known()` is a device to torch, `elsewhere:0`. Its tensors hold their numbers in a tensor of the processor that nobody
 else can reach, and every operation on them is that of the processor on these. As on a GPU, an operation on tensors of
 both places is an error, with the exceptions that torch makes for a GPU: copies, single numbers, and rows chosen by
 numbers that lie on the processor.
@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 NAME = "elsewhere"
+THERE = f"{NAME}:0"
 ATEN = torch.ops.aten
 # Operations that a GPU does with the second tensor where it lies.
 MIXED = (
@@ -54,6 +55,9 @@ class Elsewhere(Tensor):
     def data(self, other: Elsewhere) -> None:
         Tensor.data.__set__(self, other)  # type: ignore[attr-defined]
         self.held = other.held
+
+    def untyped_storage(self) -> torch.UntypedStorage:
+        return self.held.untyped_storage()
 
     def tolist(self) -> Any:
         return self.held.tolist()
@@ -114,7 +118,7 @@ def copy_from(source: Tensor, target: Any, non_blocking: bool = False) -> Any:
 
 
 @cache
-def device() -> torch.device:
+def known() -> torch.device:
     """The second device, made known to torch."""
     _setup_privateuseone_for_python_backend(NAME)
     torch.library.impl("aten::empty.memory_format", "privateuseone")(empty)
