@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from runner.architecture.base import Architecture, examine
 from runner.core import device as devices
 from runner.core.activity import activity
+from runner.core.captured import capturer_of
 from runner.core.check import Choice, Count, Index, Range, Rate
 from runner.core.curvature import Curved
 from runner.core.divided import Divided
@@ -192,7 +193,8 @@ def prepare(run: Run, examples_of: Callable[[Run], Examples] = read, processes: 
     together, neighbours = (processes.size, processes.local_size) if processes else (1, 1)
     if threads == "auto":
         threads = devices.threads_for(layout.size, run.sampler.size(len(train)) // together, neighbours)
-    objective_of = partial(Divided, processes=processes) if processes else Curved
+    alone = partial(Curved, capturer=capturer_of(device))
+    objective_of = partial(Divided, processes=processes) if processes else alone
     objective = objective_of(
         module,
         run.loss.value,

@@ -28,12 +28,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from runner.core import layers, products
+from runner.core.captured import Capturer
 from runner.core.errors import ConfigError
 from runner.core.layers import Seen, Targets, Watch
 from runner.core.noise import Dropout
 from runner.core.objective import LossFunction, Objective, Penalty
+from runner.core.places import Places
 from runner.core.products import Operator, TwiceOneByOne, joined, one_by_one, pulled_back
-from runner.core.rows import Places, mapped
+from runner.core.rows import mapped
 from runner.core.theta import Layout
 
 Need = Literal[
@@ -77,8 +79,9 @@ class Curved(Objective):
         pool: Pool | None = None,
         drawn: Drawn | None = None,
         own_slopes: OwnSlopes | None = None,
+        capturer: Capturer | None = None,
     ) -> None:
-        super().__init__(module, loss, theta, layout, summed=summed, penalty=penalty)
+        super().__init__(module, loss, theta, layout, summed=summed, penalty=penalty, capturer=capturer)
         self._pool, self._drawn, self._own_slopes = pool, drawn, own_slopes
         self._names = [slot.name for slot in layout.slots]
         self._in_rows = not any(isinstance(part, TwiceOneByOne) for part in module.modules())

@@ -112,7 +112,7 @@ class Divided(Curved):
             scores[self._portion.rows] = output.detach()
         torch.mul(loss.detach(), self._portion.weight, out=used[size])
         self._processes.add(used)
-        return self._concluded(scores.clone(), used[size].item())
+        return self._concluded(scores.clone(), used[size])
 
     def _make_room(self, length: int) -> None:
         """See that the vector that is summed has so many numbers, of which the gradient is the first part."""

@@ -12,7 +12,7 @@ cannot look cheap. This file and its neighbours `rows.py` and `curvature.py` are
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,9 +20,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from runner.core.captured import Capturer, Captures
 from runner.core.errors import Diverged
 from runner.core.moments import Moments
 from runner.core.noise import Noisy
+from runner.core.places import Places
 from runner.core.theta import Layout
 
 ENGINE = torch.autograd.Variable._execution_engine
@@ -71,6 +73,7 @@ class Objective:
         *,
         summed: bool = False,
         penalty: Penalty | None = None,
+        capturer: Capturer | None = None,
     ) -> None:
         self.module = module
         self.loss = loss
@@ -93,6 +96,10 @@ class Objective:
         self._grad = torch.empty_like(theta)
         self._grad_views = layout.views(self._grad)
         self._one = torch.ones((), dtype=theta.dtype, device=theta.device)
+        self.capturer = capturer
+        self.captures = None
+        if capturer is not None:
+            self.captures = Captures(capturer, self._with_noise, (self._grad, *self.buffers.values()))
 
     def on(self, x: Tensor, y: Tensor, noise: torch.Generator | None = None) -> None:
         """Take `x [B, ...]` and `y [B]` as the mini-batch and draw its noise from the stream `noise`."""
@@ -157,27 +164,51 @@ class Objective:
                 part.keep()
 
     def _differentiate(self) -> float:
-        output = self._forward(self.x)
-        loss = self.loss(output, self.y)
-        return self._taken(output, loss, self._gradients(loss))
+        if self.captures is None:
+            output, *numbers = self._work(self.x, self.y)
+        else:
+            masks = [part.mask for part in self._noisy if part.mask is not None]
+            output, *numbers = self.captures(self.x, self.y, *masks)
+            output = output.clone()  # it lies where the next replay writes
+        return self._told(output, *read(numbers))
+
+    def _work(self, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        """The scores `[B, d_out]`, the mean loss, and what `_finish` gives: what is done without a look at a number."""
+        output = self._forward(x)
+        loss = self.loss(output, y)
+        torch._foreach_copy_(self._grad_views, self._gradients(loss))
+        return output.detach(), loss.detach(), *self._finish()
+
+    def _with_noise(self, x: Tensor, y: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
+        """The same with this noise."""
+        places = [(vars(part), "mask") for part in self._noisy if part.mask is not None]
+        with Places(places).holding(masks):
+            return self._work(x, y)
+
+    def _finish(self) -> tuple[Tensor, ...]:
+        """Make the gradient of the mean loss in `self._grad` that of L; the penalty, if there is one, and its norm."""
+        penalties: tuple[Tensor, ...] = ()
+        if self.summed:
+            self._grad *= self.y.shape[0]
+        if self.penalty is not None:
+            penalty, gradient = self.penalty.value_and_grad(self.theta, self.layout)
+            self._grad += gradient
+            penalties = (penalty,)
+        return *penalties, torch.linalg.vector_norm(self._grad)
 
     def _taken(self, output: Tensor, loss: Tensor, gradients: tuple[Tensor, ...]) -> float:
         """L(theta), given the mean loss and its gradients, which become those of L in `self._grad`."""
         torch._foreach_copy_(self._grad_views, gradients)
-        # One number each: on a GPU this waits for the device, on a CPU it costs two microseconds.
-        return self._concluded(output, loss.item())
+        return self._concluded(output, loss.detach())
 
-    def _concluded(self, output: Tensor, mean: float) -> float:
+    def _concluded(self, output: Tensor, mean: Tensor) -> float:
         """L(theta), given the mean loss, whose gradient is in `self._grad` and becomes that of L."""
-        value = mean
-        if self.summed:
-            value *= self.y.shape[0]
-            self._grad *= self.y.shape[0]
-        if self.penalty is not None:
-            penalty, gradient = self.penalty.value_and_grad(self.theta, self.layout)
-            value += penalty.item()
-            self._grad += gradient
-        norm = torch.linalg.vector_norm(self._grad).item()
+        return self._told(output, *read([mean, *self._finish()]))
+
+    def _told(self, output: Tensor, mean: float, *rest: float) -> float:
+        """L(theta) in numbers, given the mean loss, and what `_finish` gave."""
+        *penalties, norm = rest
+        value = sum(penalties, mean * self.y.shape[0] if self.summed else mean)
         self._note(mean, norm, output)
         self._refuse_infinite(mean, value, norm)
         return value
@@ -270,3 +301,10 @@ class Objective:
             yield
         finally:
             self.theta.copy_(kept)
+
+
+def read(numbers: Sequence[Tensor]) -> list[float]:
+    """What single numbers are: the program waits for a device once, not for each; on a CPU each costs a microsecond."""
+    if numbers[0].device.type == "cpu":
+        return [number.item() for number in numbers]
+    return list(torch.stack(list(numbers)).tolist())

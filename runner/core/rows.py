@@ -23,14 +23,17 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from runner.core.captured import Captures
 from runner.core.moments import Moments
 from runner.core.noise import Noisy
 from runner.core.objective import ENGINE, Objective
+from runner.core.places import Places
 
 LAST = 32  # numbers of a tensor that may be rounded in another way: torch's kernels take two registers of 16 at a time
 
@@ -88,8 +91,8 @@ class Alike:
     def of(self, vector: Tensor) -> Tensor:
         """Their rows of `vector [K, ...]`, two at least: a single one stands there twice."""
         if len(self.numbers) == 1:
-            return vector[self.numbers * 2]
-        return vector if len(self.numbers) == vector.shape[0] else vector[self.numbers]
+            return picked(vector, self.numbers * 2)
+        return vector if len(self.numbers) == vector.shape[0] else picked(vector, self.numbers)
 
     def without_twin(self, rows: Tensor) -> Tensor:
         """What was computed of these rows, `[k, ...]`."""
@@ -127,32 +130,18 @@ def put_together(kinds: Sequence[Alike], parts: Sequence[Tensor]) -> Tensor:
         return kinds[0].without_twin(parts[0])
     numbers = [number for each in kinds for number in each.numbers]
     found = [each.without_twin(part) for each, part in zip(kinds, parts, strict=True)]
-    return torch.cat(found)[sorted(range(len(numbers)), key=numbers.__getitem__)]
+    return picked(torch.cat(found), sorted(range(len(numbers)), key=numbers.__getitem__))
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where the forward pass of a module looks for tensors, as (table, key); they can be exchanged for a while."""
+def picked(vector: Tensor, numbers: Sequence[int]) -> Tensor:
+    """These rows of `vector [K, ...]`."""
+    return vector.index_select(0, positions(tuple(numbers), vector.device))
 
-    places: Sequence[tuple[dict[str, Any], str]]
 
-    @classmethod
-    def of(cls, module: nn.Module, names: Iterable[str], kind: str) -> Places:
-        """Those of its parameters or buffers of these names; `kind` is where a module keeps them."""
-        owners = dict(module.named_modules())
-        return cls([(vars(owners[name.rpartition(".")[0]])[kind], name.rpartition(".")[2]) for name in names])
-
-    @contextmanager
-    def holding(self, tensors: Sequence[Tensor]) -> Iterator[None]:
-        """Within, the module works with these tensors."""
-        before = [place[name] for place, name in self.places]
-        for (place, name), tensor in zip(self.places, tensors, strict=True):
-            place[name] = tensor
-        try:
-            yield
-        finally:
-            for (place, name), tensor in zip(self.places, before, strict=True):
-                place[name] = tensor
+@lru_cache
+def positions(numbers: tuple[int, ...], device: torch.device) -> Tensor:
+    """Numbers on a device, which is told them once."""
+    return torch.tensor(numbers, device=device)
 
 
 class Rows:
@@ -184,6 +173,9 @@ class Rows:
         self._mapped = self._network if whole else mapped(self._network)
         self._by_loss = alike(self.losses)
         self._penalties = [each for each in alike([each.penalty for each in objectives]) if each.what is not None]
+        self.captures = None
+        if one.capturer is not None:
+            self.captures = Captures(one.capturer, self._work, tuple(self.buffers.values()))
 
     def __len__(self) -> int:
         return len(self.objectives)
@@ -192,7 +184,8 @@ class Rows:
         """The same for some of the rows, with their mini-batches and the noise of these."""
         chosen = list(numbers)
         kept = Rows([self.objectives[k] for k in chosen], [self.losses[k] for k in chosen])
-        kept.buffers = {name: buffer[chosen] for name, buffer in self.buffers.items()}
+        for name, buffer in kept.buffers.items():
+            buffer.copy_(self.buffers[name][chosen])
         if len(self.x):
             kept.x, kept.y = self.x[chosen], self.y[chosen]
         kept._layers, kept._masks = self._layers, [mask[chosen] for mask in self._masks]
@@ -219,12 +212,28 @@ class Rows:
         Raises `RowsDiverged` where one of them is not finite.
         """
         self.asked += 1
+        if self.captures is None:
+            output, means, values, g, norms = self._work(theta, self.x, self.y, *self._masks)
+        else:
+            output, means, values, g, norms = self.captures(theta, self.x, self.y, *self._masks)
+        self._refuse_infinite(means, values, norms)
+        if self._fresh:
+            if self.captures is not None:  # they lie where the next replay writes
+                means, norms, output = means.clone(), norms.clone(), output.clone()
+            self._fresh, self.first, self.output = False, (means, norms), output
+            with self._kept.holding(list(self.buffers.values())):
+                for part in self._moments:
+                    part.keep()
+        return values, g
+
+    def _work(self, theta: Tensor, x: Tensor, y: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
+        """The scores `[K, B, d_out]`, mean losses, L_k, its gradients, their norms: without a look at a number."""
         parameters = [view.detach().requires_grad_() for view in self.layout.views(theta)]
         with torch.enable_grad():
-            output = self._outputs(parameters, self._masks, self.x)
+            output = self._outputs(parameters, masks, x)
             # Products of matrices round by how their factors lie, which must not depend on who the neighbours are.
             output.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
-            losses = self._losses(output, self.y)
+            losses = self._losses(output, y)
         gradients = ENGINE.run_backward(
             (losses,), (torch.ones_like(losses),), keep_graph=False, create_graph=False, inputs=tuple(parameters),
             allow_unreachable=False, accumulate_grad=False,
@@ -233,21 +242,14 @@ class Rows:
         torch._foreach_copy_(self.layout.views(g), gradients)
         means = values = losses.detach()
         if self.objectives[0].summed:
-            values = values * self.y.shape[1]
-            g *= self.y.shape[1]
+            values = values * y.shape[1]
+            g *= y.shape[1]
         for each in self._penalties:
             penalty, gradient = each.what.value_and_grad(each.of(theta), self.layout)
-            rows = torch.tensor(each.numbers, device=g.device)
+            rows = positions(tuple(each.numbers), g.device)
             values = values.index_add(0, rows, each.without_twin(penalty))
             g.index_add_(0, rows, each.without_twin(gradient))
-        norms = torch.linalg.vector_norm(g, dim=-1)
-        self._refuse_infinite(means, values, norms)
-        if self._fresh:
-            self._fresh, self.first, self.output = False, (means, norms), output.detach()
-            with self._kept.holding(list(self.buffers.values())):
-                for part in self._moments:
-                    part.keep()
-        return values, g
+        return output.detach(), means, values, g, torch.linalg.vector_norm(g, dim=-1)
 
     def charge(self, numbers: Iterable[int]) -> None:
         """Count what was asked for these rows alone: a step that others must repeat counts once."""

@@ -1,7 +1,8 @@
 """How well a device is used: `make bench DEVICE=cuda`, or `python -m tests.bench --device cpu`.
 
 one run       a step of Adam on batches that lie ready, against a plain loop on the same device: zero_grad, forward,
-              loss, backward, step, without a look at any number, which would wait for the device; ours looks at two
+              loss, backward, step, without a look at any number, which would wait for the device; ours looks at its
+              numbers, once a step. Whether it is replayed from a CUDA graph is said beside it
 arithmetic    the multiplications and additions of the layers' products in a second, as a share of those in a
               product of two large matrices, measured here in the same precision
 memory        what the parameters alone make the device read and write, at least: each is read forth and back, its
@@ -149,7 +150,9 @@ def tables(name: str, seconds: float) -> Iterator[str]:
     shares = []
     for size, step in steps.items():
         times = in_turns({"ours": step.ours, "theirs": step.theirs}, seconds)
-        rows.append(Comparison(f"{size.what} : torch.optim.Adam(fused=True)", times["ours"], times["theirs"]))
+        captures = step.m.objective.captures
+        how = ", replayed" if captures is not None and captures.replays else ""
+        rows.append(Comparison(f"{size.what}{how} : torch.optim.Adam(fused=True)", times["ours"], times["theirs"]))
         typical = median(times["ours"])
         arithmetic = size.operations / typical / device.operations
         memory = 4 * TOUCHED * step.m.layout.size / typical / device.bytes

@@ -14,7 +14,8 @@ from runner.architecture.normalization.batch import BatchNorm
 from runner.core.errors import Diverged
 from runner.core.noise import Dropout
 from runner.core.objective import Objective
-from runner.core.rows import Alike, Places, Rows, RowsDiverged, alike, put_together
+from runner.core.places import Places
+from runner.core.rows import Alike, Rows, RowsDiverged, alike, put_together
 from runner.core.streams import stream
 from runner.core.theta import adopt
 from runner.loss.cross_entropy import CrossEntropy
