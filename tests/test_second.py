@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).parent / "second"
 
 
-@pytest.mark.parametrize("part", ["choices", "side_by_side", "captured"])
+@pytest.mark.parametrize("part", ["choices", "side_by_side", "captured", "commands"])
 def test_on_a_second_device_the_program_is_what_it_is_on_the_processor(part: str) -> None:
     ours = ["-o", "addopts=--import-mode=importlib -p no:cacheprovider", "-p", "no:xdist"]
     command = [sys.executable, "-m", "pytest", "-q", *ours, f"{HERE / part}.py"]

@@ -25,7 +25,7 @@ from runner.linalg.operator import gaussian
 from runner.probe.activations import dead
 from runner.probe.base import numbers
 from runner.run import Material, Run
-from runner.train import PROBED
+from runner.train import PROBED, moved
 
 EXAMPLES = 1000  # a share of them is known to 0.016, a mean to 3 percent of a standard deviation
 NEIGHBOURS = 5  # scikit-learn's default for its classifier
@@ -50,7 +50,7 @@ def measured(run: Run, m: Material, saved: Mapping[str, Any] | None) -> Measured
 
 def at_the_end(run: Run, m: Material, asked: Curved, saved: Mapping[str, Any]) -> Last | None:
     """What is measured at the last theta; None where the network is not finite there."""
-    memory = run.optimizer.restored(run.optimizer.start(m.theta, m.layout), saved["memory"])
+    memory = run.optimizer.restored(run.optimizer.start(m.theta, m.layout), moved(saved["memory"], m.device))
     m.theta.copy_(saved["theta"])
     for name, buffer in m.objective.buffers.items():
         buffer.copy_(saved["buffers"][name])

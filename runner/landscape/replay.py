@@ -21,7 +21,7 @@ from runner.lanes import Group, Lane
 from runner.run import Material, Run
 from runner.screen.base import Silent
 from runner.store.base import Row
-from runner.train import train
+from runner.train import moved, train
 
 
 class Arrived(Exception):
@@ -95,7 +95,7 @@ class Beat:
 
 def judged(run: Run, m: Material, theta: Tensor, memory: Mapping[str, Any]) -> Tensor:
     """What a run is judged by at `theta [P]`, a copy that is its own, given what it saves of its memory."""
-    restored = run.optimizer.restored(run.optimizer.start(theta, m.layout), memory)
+    restored = run.optimizer.restored(run.optimizer.start(theta, m.layout), moved(memory, theta.device))
     return run.optimizer.eval_theta(theta, restored).clone()
 
 

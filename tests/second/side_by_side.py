@@ -15,17 +15,12 @@ from tests.second.device import THERE
 from tests.sweep.test_group import MANNER, seeds, silent, tasks
 
 COMPANY = {
-    "momentum": "optimizer=momentum",
     "adam": "optimizer=adam",
-    "a rule of torch's own kind": "optimizer=muon",
     "a rule that asks elsewhere": "optimizer=sam",
     "a mean of parameters": "optimizer=schedule_free_adamw",
     "batch norm": "architecture/normalization=batch",
     "dropout": "architecture.dropout=0.2",
-    "a penalty": "regularizer=soft_orthogonal",
     "label smoothing": "loss.label_smoothing=0.1",
-    "a schedule that watches": "schedule=plateau",
-    "the gradient of all": "stop=gradient_norm",
     "a probe": "probe=spectrum",
     "one that diverges": "lr=1e30",
 }
