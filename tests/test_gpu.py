@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from runner import run as runs
+from runner.core import captured
 from runner.core.captured import Captures
 from runner.run import prepare
 from runner.stop.epochs import Epochs
@@ -38,6 +39,7 @@ def test_a_run_there_agrees_with_that_of_the_processor(name: str, tmp_path: Path
 @pytest.mark.parametrize("name", ["plain", "batch norm", "a penalty", "adam"])
 def test_replays_give_the_bits_that_asking_gives(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = replace(run("epochs=10", *COMPANY[name]), device="cuda")
+    monkeypatch.setattr(captured, "WORTH_S", 0)
     monkeypatch.setattr(Captures, "seconds", lambda self, work, given: float(work == self.work))
     replayed = alone(one, tmp_path / "replayed")
     monkeypatch.setattr(runs, "capturer_of", lambda device: None)
@@ -45,6 +47,7 @@ def test_replays_give_the_bits_that_asking_gives(name: str, tmp_path: Path, monk
 
 
 def test_a_step_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captured, "WORTH_S", 0)
     monkeypatch.setattr(Captures, "seconds", lambda self, work, given: float(work == self.work))
     m = prepare(replace(run(), device="cuda"))
     m.objective.on(*m.train.rows(torch.arange(60)))

@@ -11,7 +11,7 @@ else the work is asked for as before. So nobody has to choose, and a run that is
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,7 +23,8 @@ Tensors = tuple[Tensor, ...]
 Work = Callable[..., Tensors]
 Form = tuple[tuple[torch.Size, torch.dtype], ...]
 
-ASKED = 3  # times before work is captured: what comes once or twice is not worth it, and libraries choose kernels first
+ASKED = 3  # times at least before work is captured, for at first libraries choose their kernels
+WORTH_S = 0.3  # spent on asking before that: about what a capture takes, so that it never costs much more than it saves
 MOST = 4  # forms that are captured, since each keeps its memory: an epoch has two, of whole batches and of the last
 ROUNDS = 5  # of timing; the shortest counts
 
@@ -100,17 +101,25 @@ class Captures:
     def __init__(self, capturer: Capturer, work: Work, changes: Sequence[Tensor] = ()) -> None:
         self.capturer, self.work, self.changes = capturer, work, tuple(changes)
         self.asked: Counter[Form] = Counter()
+        self.spent_s: dict[Form, float] = defaultdict(float)
         self.ways: dict[Form, Work] = {}
 
     def __call__(self, *given: Tensor) -> Tensors:
         form = tuple((tensor.shape, tensor.dtype) for tensor in given)
-        way = self.ways.get(form)
-        if way is None:
-            self.asked[form] += 1
-            if self.asked[form] <= ASKED or len(self.ways) == MOST:
-                return self.work(*given)
-            way = self.ways[form] = self.chosen(given)
-        return way(*given)
+        if form in self.ways:
+            return self.ways[form](*given)
+        if self.asked[form] < ASKED or self.spent_s[form] < WORTH_S or len(self.ways) == MOST:
+            return self.noted(form, given)
+        self.ways[form] = self.chosen(given)
+        return self.ways[form](*given)
+
+    def noted(self, form: Form, given: Tensors) -> Tensors:
+        """The work, asked for; how often it was, and how long that took, which is the time that replays save."""
+        begun = time.perf_counter()
+        found = self.work(*given)
+        self.asked[form] += 1
+        self.spent_s[form] += time.perf_counter() - begun
+        return found
 
     @property
     def replays(self) -> bool:

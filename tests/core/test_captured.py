@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from runner import run as runs
+from runner.core import captured
 from runner.core.captured import ASKED, MOST, Captures, capturer_of
 from tests.core.taped import Tapes
 from tests.lanes.sides import Left, alone, composed, numbered, run, same, together
@@ -21,6 +22,7 @@ IN_EPOCH = 2  # forms of a mini-batch: 60 and 46 of 106 examples
 def tapes(monkeypatch: pytest.MonkeyPatch) -> Tapes:
     """A device on which replaying is always faster."""
     made = Tapes()
+    monkeypatch.setattr(captured, "WORTH_S", 0)
     monkeypatch.setattr(Captures, "seconds", lambda self, work, given: float(work == self.work))
     return made
 
@@ -44,6 +46,20 @@ def test_work_is_captured_when_it_is_asked_for_again_and_again(tapes: Tapes) -> 
         assert captures(numbers(3) + asked)[0].tolist() == [2.0 * (each + asked) for each in range(3)]
         assert tapes.captures == captures.replays == (asked >= ASKED)
     assert tapes.replays >= 3
+
+
+def test_work_is_captured_when_asking_has_taken_as_long_as_a_capture(
+    tapes: Tapes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captured, "WORTH_S", 10.0)
+    clock = iter([0.0, 4.0, 10.0, 10.5, 20.0, 23.0, 30.0, 33.0])
+    monkeypatch.setattr(captured.time, "perf_counter", lambda: next(clock))  # 4, 0.5, 3 and 3 seconds
+    captures = Captures(tapes, doubled)
+    for _ in range(4):
+        captures(numbers(3))
+        assert tapes.captures == 0
+    captures(numbers(3))
+    assert tapes.captures == 1
 
 
 def test_each_form_of_what_is_given_is_captured_by_itself_and_not_more_than_a_few(tapes: Tapes) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from runner import build
 from runner import run as runs
+from runner.core import captured
 from runner.core.captured import Captures
 from runner.core.errors import ConfigError
 from tests.core.taped import Tapes
@@ -27,6 +28,7 @@ ALONE = [("loss", "kl")]
 def tapes(monkeypatch: pytest.MonkeyPatch) -> Tapes:
     """The second device captures, and its replays are faster."""
     made = Tapes()
+    monkeypatch.setattr(captured, "WORTH_S", 0)
     monkeypatch.setattr(Captures, "seconds", lambda self, work, given: float(work == self.work))
     monkeypatch.setattr(runs, "capturer_of", lambda device: made)
     return made
