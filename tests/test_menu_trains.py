@@ -39,6 +39,9 @@ FEW = {
     "architecture": {"hidden": 8, "channels": [4, 4], "layers": 1, "heads": 1},
     "dataset": {"examples": 60, "features": 8},
 }
+# Their steps take as long as there are parameters, or the square of that.
+SLOW = ("coordinate_descent", "newton", "subsampled_newton")
+FEWER = {"hidden": 2, "channels": [2, 2], "head_width": 2}
 # What a choice that needs other company is tried with, in this order.
 COMPANY = [
     [],
@@ -225,6 +228,10 @@ def configured(cell: dict[str, str]) -> dict[str, Any]:
         config["architecture"]["hidden"] = [8]
     if cell["dataset"] == "digits":
         config["dataset"] |= {"validation": 0.02, "test": 0.95}
+    if cell["optimizer"] in SLOW:
+        config["architecture"] |= {key: FEWER[key] for key in FEWER if key in config["architecture"]}
+        if cell["architecture"] in ("mlp", "convnet"):
+            config["architecture"]["hidden"] = [2]
     return config | {"lr": config["optimizer"]["lr"]}
 
 

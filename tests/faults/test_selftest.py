@@ -33,10 +33,23 @@ def test_every_trial_of_an_area_holds(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", AREAS)
 def test_an_area_notices_a_defect_of_the_program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "PYTHON", [sys.executable, str(PLANTED / "run.py"), name])
-    standing = Standing(name, AREAS[name], tmp_path / name)
+    standing = Standing(name, until_noticed(AREAS[name]), tmp_path / name)
     launch.attempt(standing, "short")
-    assert standing.failures
-    assert all(trial.seen for trial in standing.failures)
+    (failed,) = standing.failures
+    assert failed.seen
+
+
+def until_noticed(area: type[Area]) -> type[Area]:
+    """An area that ends with its first trial that was not held."""
+
+    class Shorter(area):  # type: ignore[misc, valid-type]
+        def trials(self, folder: Path, effort: Effort) -> Iterator[Trial]:
+            for trial in super().trials(folder, effort):
+                yield trial
+                if not trial.held:
+                    return
+
+    return Shorter
 
 
 @pytest.mark.parametrize("name", AREAS)
