@@ -18,7 +18,7 @@ A file imports only from a lower floor, or from its own room's `base.py`:
     5  lanes build plot report screen menu doctor recording
                                 runs side by side; names to objects; rows to pictures, pages and lines; code to help
                                 pages; what is wrong with a run; what is told to its recorders
-    4  train store              the one loop; the run folder
+    4  train state store        the one loop; where a run stands; the run folder
     3  run export               a frozen record of all choices; an optimizer of ours in anybody's loop
     2  dataset preprocess sampler architecture init loss regularizer optimizer schedule stop probe recorder
     1  linalg foreign architecture/activation architecture/normalization

@@ -14,11 +14,11 @@ from runner.doctor.measure import measured
 from runner.doctor.told import told
 from runner.job import memory_errors
 from runner.run import Run, prepare, read
+from runner.state import COMMITTED
 from runner.store import checkpoint
 from runner.store.base import Row
 from runner.store.folder import read_config, read_manifest, read_rows, read_status, verified
 from runner.store.form import refuse_other_form
-from runner.train import COMMITTED
 
 
 def looked_at(path: Path, plugins: tuple[str, ...]) -> tuple[Case, dict[str, Any]]:

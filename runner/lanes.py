@@ -29,9 +29,10 @@ from runner.optimizer.base import Asked
 from runner.optimizer.rows import Known, stripes
 from runner.run import Material, Run
 from runner.schedule.base import Progress
+from runner.state import PENDING, State, Tally
 from runner.store.base import Folder
 from runner.store.folder import LEAST_S, SHARE
-from runner.train import EVALUATED, PENDING, Ending, State, Tally, Watcher, commit, concluded, judgement, measured
+from runner.train import EVALUATED, Ending, Watcher, commit, concluded, judgement, measured
 
 AT_ONCE = 1 << 10  # examples in one evaluation pass, of each run; the same for every K, since sums depend on it
 THREADS = 16  # that write at once: on a disk that takes 1 ms to make a file durable, sixteen take about as long as one
@@ -319,7 +320,7 @@ def evaluate(rows: Rows, theta: Tensor, m: Material) -> dict[str, list[float]]:
 
 @dataclass
 class Tallies:
-    """Sums over the epoch in progress, of every row: `runner.train.Tally` for K runs."""
+    """Sums over the epoch in progress, of every row: `runner.state.Tally` for K runs."""
 
     examples: int
     steps: int

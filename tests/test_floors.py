@@ -31,6 +31,7 @@ FLOORS = {
     "run": 3,
     "export": 3,
     "store": 4,
+    "state": 4,
     "train": 4,
     "lanes": 5,
     "build": 5,
@@ -62,8 +63,9 @@ FLOORS = {
 }
 # Doors into the program without a floor of their own: `python -m runner`, and the launcher that Hydra finds by itself.
 DOORS = {"__main__": {"cli"}, "plugins": {"command", "core", "grammar"}}
-# On one floor: the loop writes through the run folder, which knows nothing of it; a range is read as it is typed.
-BESIDE = {("train", "store"), ("ranges", "grammar")}
+# On one floor: the loop moves a state and writes both through the run folder, which knows nothing of them; a range is
+# read as it is typed.
+BESIDE = {("train", "state"), ("train", "store"), ("state", "store"), ("ranges", "grammar")}
 # Below all that it could see, a part may be bound to less.
 ONLY = {"store": {"core"}, "menu": {"core"}, "plot": {"core"}, "report": {"core", "store"}, "screen": {"core"}}
 # Library -> who may see it.

@@ -25,7 +25,8 @@ from runner.linalg.operator import gaussian
 from runner.probe.activations import dead
 from runner.probe.base import numbers
 from runner.run import Material, Run
-from runner.train import PROBED, moved
+from runner.state import moved
+from runner.train import PROBED
 
 EXAMPLES = 1000  # a share of them is known to 0.016, a mean to 3 percent of a standard deviation
 NEIGHBOURS = 5  # scikit-learn's default for its classifier

@@ -20,8 +20,9 @@ from runner.core.signals import Signals
 from runner.lanes import Group, Lane
 from runner.run import Material, Run
 from runner.screen.base import Silent
+from runner.state import moved
 from runner.store.base import Row
-from runner.train import moved, train
+from runner.train import train
 
 
 class Arrived(Exception):

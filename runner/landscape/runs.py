@@ -17,10 +17,10 @@ from runner.job import memory_errors
 from runner.landscape.base import Trajectory
 from runner.landscape.replay import judged, replayed
 from runner.run import Material, Run, Shared, prepare
+from runner.state import COMMITTED
 from runner.store import checkpoint
 from runner.store.folder import read_config, read_manifest, read_status, verified
 from runner.store.form import refuse_other_form
-from runner.train import COMMITTED
 
 MOST = 8  # runs in a figure: as many as have a colour (runner/plot/panel/base.py)
 # What makes a landscape, and what it is called in words.

@@ -31,8 +31,8 @@ from runner.core.precision import ROUNDED
 from runner.core.rows import Rows, RowsDiverged
 from runner.loss.base import Loss
 from runner.run import Material, Run
+from runner.state import State
 from runner.store.base import write_whole
-from runner.train import State
 
 ROUNDS = 4  # of measuring; the shortest counts
 MOST_ROUNDS = 20  # on a machine that is busy with something else

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner import train
+from runner.state import State
 
-restored = train.State.restored.__func__  # type: ignore[attr-defined]
-
-
-def forgetful(cls: type[train.State], *arguments: Any) -> train.State:
-    state: train.State = restored(cls, *arguments)
-    state.batch = 0
-    return state
+restored = State.restored.__func__  # type: ignore[attr-defined]
 
 
-train.State.restored = classmethod(forgetful)  # type: ignore[assignment, method-assign]
+def forgetful(cls: type[State], *arguments: Any) -> State:
+    at: State = restored(cls, *arguments)
+    at.batch = 0
+    return at
+
+
+State.restored = classmethod(forgetful)  # type: ignore[assignment, method-assign]
