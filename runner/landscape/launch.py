@@ -63,10 +63,13 @@ def show(paths: Sequence[Path], plugins: tuple[str, ...], asked: Asked, folder: 
             "", paths[-1], allowed="a run that did not diverge, through whose end a plane can go",
             do="name one beside it, or another folder",
         )  # fmt: skip
+    kept = [steps(one.steps, count_of(asked, m, len(runs))) for one in runs]
+    for one, wanted in zip(runs, kept, strict=True):
+        if len(wanted) > 2:
+            refuse_several_processes(one)
     yield header(runs, m)
     trajectories: list[Trajectory] = []
-    for one, name in zip(runs, names(runs), strict=True):
-        wanted = steps(one.steps, count_of(asked, m, len(runs)))
+    for one, name, wanted in zip(runs, names(runs), kept, strict=True):
         if len(wanted) > 2:
             yield f"again:      {name}: {costs(one)}, {len(wanted)} points kept"
         with memory_errors():
@@ -81,6 +84,19 @@ def show(paths: Sequence[Path], plugins: tuple[str, ...], asked: Asked, folder: 
         else:
             directions = "principal" if asked.directions == "auto" else asked.directions
             yield from of_network(run, trajectories, view, directions)
+
+
+def refuse_several_processes(one: Trained) -> None:
+    """`ConfigError` for a run whose way this one process cannot go again to the bit."""
+    count = one.manifest.get("processes", 1)
+    if count > 1:
+        raise ConfigError(
+            "",
+            one.path,
+            allowed=f"a run of one process, while torchrun has made this one on {count}: their sums round in another "
+            "way, so that trained again here it would not come to the parameters of its checkpoint",
+            do="give points=2 directions=filter for start and end without training, or train it without torchrun",
+        )
 
 
 def costs(one: Trained) -> str:

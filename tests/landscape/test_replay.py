@@ -13,6 +13,7 @@ from runner.landscape.replay import judged
 from runner.landscape.runs import Trained, one, trajectory
 from runner.run import Shared
 from tests.cli.conftest import Call, call
+from tests.parallel.launch import ran
 
 __all__ = ["call"]  # the fixture
 SMALL = ("dataset=iris", "architecture.hidden=[7,5]", "batch_size=40", "stop=epochs")  # 3 steps an epoch
@@ -94,6 +95,23 @@ def test_parameters_that_training_does_not_come_to_are_refused(lanes: str, call:
         "machine, the versions or the number of processes are others than those that trained it (manifest.json). "
         "points=2 shows its two ends, without training"
     )
+
+
+def test_a_run_of_several_processes_is_refused_before_anything_is_trained_but_has_two_ends(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ran(2, *SMALL, "epochs=2", "hydra.run.dir=two", cwd=tmp_path).code == 0
+    call(*SMALL, "epochs=2", "hydra.run.dir=one")
+    monkeypatch.setattr("runner.landscape.runs.replayed", None)
+    answer = call("landscape", "one", "two")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        "optrun: two is refused\n"
+        "  allowed: a run of one process, while torchrun has made this one on 2: their sums round in another way, "
+        "so that trained again here it would not come to the parameters of its checkpoint\n"
+        "  do this: give points=2 directions=filter for start and end without training, or train it without torchrun\n"
+    )
+    assert call("landscape", "two", "points=2", "directions=filter", "grid=5").code == 0
 
 
 def test_a_start_that_is_another_one_now_is_refused(call: Call, tmp_path: Path) -> None:
