@@ -42,7 +42,12 @@ def number_in(text: str) -> int | float | str:
 def ways_in(arguments: list[str]) -> dict[str, Any]:
     """What `workers=N`, `lanes=N` and `engine=NAME` say."""
     ways = {name: way(name, value) for name, value in given_for(WAYS, arguments).items()}
-    return ways | ({"engine": engine_in(arguments)} if any(a.startswith(ENGINE) for a in arguments) else {})
+    return ways | ({"engine": engine_in(arguments), "named": True} if names_engine(arguments) else {})
+
+
+def names_engine(arguments: list[str]) -> bool:
+    """Whether something is said of the engine."""
+    return any(argument.startswith(ENGINE) for argument in arguments)
 
 
 def is_way(argument: str) -> bool:

@@ -47,7 +47,7 @@ def asked(arguments: list[str]) -> int:
         from runner import build
         from runner.lecture import launch
         from runner.sweep.grid import Cell
-        from runner.sweep.launch import Way
+        from runner.sweep.way import Way
 
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None

@@ -29,6 +29,7 @@ def asked(arguments: list[str]) -> int:
     from runner.lecture.launch import is_lecture
     from runner.sweep import launch
     from runner.sweep.base import is_sweep
+    from runner.sweep.way import Way
 
     prepared(others)
     if is_tune(path) or is_sweep(path):
@@ -36,9 +37,9 @@ def asked(arguments: list[str]) -> int:
     if is_tune(path):
         return tune.resumed(path, given_for(BUDGET, others), [*others, *ways])
     if is_lecture(path):
-        return lecture.resume(path, launch.Way(plugin_names(others), screen(), **ways_in(ways)))
+        return lecture.resume(path, Way(plugin_names(others), screen(), **ways_in(ways)))
     if is_sweep(path):
-        return launch.resume(path, launch.Way(plugin_names(others), screen(), **ways_in(ways)))
+        return launch.resume(path, Way(plugin_names(others), screen(), **ways_in(ways)))
     refuse_ways(ways)
     if place().shared:
         from runner import parallel

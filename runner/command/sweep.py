@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.command.base import ENGINE, WAYS, engine_in, screen, way
+from runner.command.base import ENGINE, WAYS, engine_in, names_engine, screen, way
 from runner.composing import by_hydra, searched_too, split_flags
 from runner.core.errors import ConfigError
 from runner.grammar import lenient, plain, plugin_names, spelled
@@ -28,6 +28,7 @@ class Told:
     plugins: tuple[str, ...] = ()
     extending: bool = False
     engine: Engine | None = None
+    named: bool = False
     exit_code: int = 0
 
 
@@ -40,7 +41,7 @@ def asked(arguments: list[str]) -> int:
 
     _told.command, _told.plugins = spelled(arguments), plugin_names(arguments)
     _told.extending = "--extend" in arguments
-    _told.engine = engine_in(arguments)
+    _told.engine, _told.named = engine_in(arguments), names_engine(arguments)
     refuse_other_launcher(arguments)
     ways = tuple(f"{name}=" for name in WAYS)
     ours = [a for a in arguments if a != "--extend" and not a.startswith(ENGINE)]
@@ -59,6 +60,7 @@ def launched(path: Path, composer: Composer, jobs: Sequence[Sequence[str]], **wa
     from runner import build
     from runner.sweep import launch
     from runner.sweep.grid import Cell
+    from runner.sweep.way import Way
 
     cells = [
         Cell(tuple(map(plain, each)), partial(composer.values, each, build.plain), partial(composer.folder, each))
@@ -67,7 +69,7 @@ def launched(path: Path, composer: Composer, jobs: Sequence[Sequence[str]], **wa
     go = launch.extend if _told.extending else launch.start
     checked = {name: way(name, value) for name, value in ways.items()}
     assert _told.engine is not None
-    how = launch.Way(_told.plugins, screen(), **checked, engine=_told.engine)
+    how = Way(_told.plugins, screen(), **checked, engine=_told.engine, named=_told.named)
     _told.exit_code = go(cells, path, _told.command, how)
 
 

@@ -38,7 +38,7 @@ def asked(arguments: list[str]) -> int:
     typed = {"overrides": [o for o in overrides if not is_plugins(o)], "config_dir": directory, "config_name": name}
     plugins = plugin_names(arguments)
     with searching(typed, plugins, spelled(["tune", *arguments])) as (search, path):
-        from runner.sweep.launch import Way
+        from runner.sweep.way import Way
         from runner.tune import launch
 
         return launch.start(search, plan, path, Way(plugins, screen(), **ways_in(arguments)))
@@ -47,7 +47,7 @@ def asked(arguments: list[str]) -> int:
 def resumed(path: Path, budget: dict[str, Any], others: list[str]) -> int:
     """`optrun resume FOLDER [runs=N]` of a tune: its command is composed again, with the plugins that are named now."""
     refuse_no_optuna()
-    from runner.sweep.launch import Way
+    from runner.sweep.way import Way
     from runner.tune import launch
 
     plugins = plugin_names(others)

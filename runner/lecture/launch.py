@@ -25,7 +25,8 @@ from runner.store.base import read_json, write_json
 from runner.store.folder import is_run, read_rows, read_status, sealed, unsealed, whole
 from runner.sweep.base import Job, read_jobs, write_jobs
 from runner.sweep.grid import Cell, Grid, refuse_shared_folders
-from runner.sweep.launch import Sweep, Way, claimed, cleared, owned, refuse_taken
+from runner.sweep.launch import Sweep, claimed, cleared, owned, refuse_taken
+from runner.sweep.way import Way
 
 Found = dict[str, dict[str, list[float]]]  # circumstance -> arm -> one number for each seed
 
@@ -98,9 +99,9 @@ def start(asked: Asked, path: Path, way: Way) -> int:
 def resume(path: Path, way: Way) -> int:
     """Complete an experiment that was cut off."""
     path = whole(path)
-    way.engine.ready(way.workers)
     with owned(path):
         jobs, about = read_jobs(path)
+        way = way.again(about)
         cleared(path, jobs, about)
         return run(path, jobs, about, way, Grid())
 

@@ -37,9 +37,10 @@ FORMAT = 2  # 1 had the whole configuration in the line of every job; no release
 SEAL = ".sweep.csv.json"
 # The form of sweep.json.
 JOB = {"job": int, "dir": str, "overrides": [str], "config": Maybe([Maybe(int)])}
+ENGINE = {"name": str, "given": Each((int, str, dict)), "workers": (int, str)}  # see `engine.kept`
 PLAN = {
     **{"title": str, "metrics": Each(str), "threads": Later((int, str)), "lanes": Later((int, str))},
-    **{"side_by_side": Later(Each(bool)), "elsewhere": Later(bool)},
+    **{"engine": Later(ENGINE), "side_by_side": Later(Each(bool)), "elsewhere": Later(bool)},
     **{"axes": Each([str]), "values": Each(list), "jobs": [JOB]},
 }
 

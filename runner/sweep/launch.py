@@ -7,8 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -36,50 +35,18 @@ from runner.sweep.base import (
     write_jobs,
     write_table,
 )
-from runner.sweep.engine import follow
-from runner.sweep.engine.auto import Auto
-from runner.sweep.engine.base import Engine, Event, Lost, Tick, Workers
+from runner.sweep.engine import follow, kept
+from runner.sweep.engine.base import Event, Lost, Tick
 from runner.sweep.extend import divided
 from runner.sweep.gate import judged
 from runner.sweep.grid import Cell, Choices, Grid, refuse_shared_folders
-from runner.sweep.group import Lanes, Manner, Outcome, Task, failed, groups
+from runner.sweep.group import Manner, Outcome, Task, failed, groups
 from runner.sweep.progress import Progress
 from runner.sweep.results import conclude
 from runner.sweep.seeds import settings
+from runner.sweep.way import Way
 
 PICTURED = 8  # runs, up to which each draws its own curves: two pictures take longer than 30 epochs of digits
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a sweep is run.
-
-    plugins  packages of the user's that the command line names
-    workers  processes, or auto: one for each processor
-    lanes    how many runs side by side at most, auto or off
-    engine   where: in this process, in workers, on a cluster
-    """
-
-    plugins: tuple[str, ...]
-    screen: Screen
-    workers: Workers = "auto"
-    lanes: Lanes = "auto"
-    engine: Engine = field(default_factory=Auto)
-
-    def threads(self, jobs: int) -> int | str:
-        """What `threads=auto` is in a sweep of so many jobs."""
-        return self.engine.threads(self.engine.workers(jobs, self.workers))
-
-    def about(self, title: str, command: str, metrics: dict[str, str], jobs: int) -> dict[str, Any]:
-        """What stands in sweep.json beside the list of its jobs, of which there will be so many."""
-        return {
-            "title": title,
-            "command": command,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "metrics": metrics,
-            "threads": self.threads(jobs),
-            "lanes": self.lanes,
-        }
 
 
 def start(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
@@ -105,21 +72,22 @@ def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
             allowed="the folder of a sweep",
             do="name it with hydra.sweep.dir=outputs/..., or leave out --extend for a new sweep",
         )
-    way.engine.ready(way.workers)
     with owned(path):
         there, about = read_jobs(path)
+        way = way.again(about)
         cleared(path, there, about)
         grid = Grid.of(cells, way.plugins).usable()
-        kept, new = divided(path, there, grid.jobs)
+        old, new = divided(path, there, grid.jobs)
         first = 1 + max(job.number for job in there)
         added = [
             replace(job, number=number, folder=cells[job.number].folder(number))
             for number, job in enumerate(new, start=first)
         ]
-        jobs = [*kept, *added]
+        jobs = [*old, *added]
         refuse_shared_folders(jobs)
         title = about["title"] if grid.title == about["title"] else "sweep"
         about |= {"title": title, "command": command, "metrics": about["metrics"] | grid.metrics}
+        about |= {"engine": kept.noted(way.engine, way.workers)}
         write_jobs(path, jobs, about)
         way.screen.say(f"{len(added)} of {len(jobs)} runs are new")
         return Sweep(path, jobs, about, way).run()
@@ -128,9 +96,9 @@ def extend(cells: Sequence[Cell], path: Path, command: str, way: Way) -> int:
 def resume(path: Path, way: Way) -> int:
     """Run what is not completed of a sweep; a run that was cut off goes on where its last commit left it."""
     path = whole(path)
-    way.engine.ready(way.workers)
     with owned(path):
         jobs, about = read_jobs(path)
+        way = way.again(about)
         cleared(path, jobs, about)
         return Sweep(path, jobs, about, way).run()
 

@@ -15,7 +15,8 @@ from runner.screen.base import Screen, percent, shortest
 from runner.store.folder import is_run, read_rows, whole
 from runner.sweep.base import Job, Row, completed, read_jobs, row_from, rows_of, write_jobs, write_table
 from runner.sweep.grid import Grid, refuse_shared_folders
-from runner.sweep.launch import Sweep, Way, claimed, cleared, owned, refuse_taken
+from runner.sweep.launch import Sweep, claimed, cleared, owned, refuse_taken
+from runner.sweep.way import Way
 from runner.tune.base import Asked, Plan, Search, State, Told, read_plan, searched, write_plan
 from runner.tune.pruning import History, hurdles, judged_by, pruned
 from runner.tune.results import Results, Trial, table_of_expected, table_of_trials, write_results
@@ -45,12 +46,12 @@ def resume(path: Path, again: Callable[[dict[str, Any], str], Asked], budget: di
     budget: a new number of runs or of epochs, by name
     """
     path = whole(path)
-    way.engine.ready(way.workers)
     with owned(path):
         plan, command, typed = read_plan(path)
         plan = replace(plan, **budget)
         asked = again(typed, command)
         jobs, about = read_jobs(path)
+        way = way.again(about)
         cleared(path, jobs, about)
         search = searched(asked, plan, way.plugins)
         write_plan(path, plan, asked)

@@ -162,10 +162,17 @@ def test_the_process_that_submitted_may_be_killed(engine: Engine, whole: dict[st
     at_work(tmp_path / "sweep", process)
     process.kill()
     finished(process)
-    resumed = engine.ran("resume", "sweep", cwd=tmp_path)
+    resumed = finished(started("resume", "sweep", cwd=tmp_path, env=engine.env), HANGS_S)  # no engine is named
     assert resumed.code == 0, resumed.err
+    assert resumed.out.startswith(f"{kept(engine)}, as it was started; engine=NAME chooses another\n")
     assert statuses(tmp_path / "sweep") == ["completed"] * 8
     assert metrics(tmp_path / "sweep") == whole
+
+
+def kept(engine: Engine) -> str:
+    """The words for an engine in the order in which they are told."""
+    name, workers, *more = engine.words
+    return " ".join([name, *more, workers])
 
 
 def test_a_signal_calls_off_what_was_submitted_and_all_of_it_commits(engine: Engine, tmp_path: Path) -> None:
@@ -194,5 +201,8 @@ def test_the_commands_of_the_readme_run(slurm: Engine, tmp_path: Path) -> None:
     for command in COMMANDS:
         done = finished(started(*shlex.split(command)[1:], cwd=tmp_path, env=slurm.env), HANGS_S)
         assert (done.code, done.err) == (0, ""), command
-    assert "8 of them have ended before\n" in finished(started("resume", "sweep", cwd=tmp_path), HANGS_S).out
+    assert (
+        "8 of them have ended before\n"
+        in finished(started("resume", "sweep", cwd=tmp_path, env=slurm.env), HANGS_S).out
+    )
     assert metrics(tmp_path / "sweep") == metrics(tmp_path / "here") == metrics(tmp_path / "by_ray")

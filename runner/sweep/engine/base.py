@@ -51,9 +51,11 @@ class Engine(Choice, ABC):
     """Something that trains groups.
 
     elsewhere  whether it does so out of reach of this process, which then may end before the runs do
+    typed      arguments that are not taken from the folder of a sweep, but only from whoever types a command (`kept`)
     """
 
     elsewhere: ClassVar[bool] = False
+    typed: ClassVar[tuple[str, ...]] = ()
 
     def ready(self, wanted: Workers) -> None:
         """`ConfigError` where something is missing that it needs, or it cannot have so many workers; asked before

@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from runner.core import device
 from runner.core.errors import ConfigError
@@ -30,6 +30,8 @@ class Ray(Cluster):
     address  of the cluster, as in HOST:6379 or ray://HOST:10001; null: the one that RAY_ADDRESS names, else one that is
              started here and ends with this process
     """
+
+    typed: ClassVar[tuple[str, ...]] = ("address",)  # what comes from there is unpickled
 
     address: str | None = None
 

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from runner.core.check import Count
 from runner.core.errors import ConfigError
@@ -36,6 +36,8 @@ class Slurm(Cluster):
     memory              gigabytes for a group
     sbatch              further options of sbatch by their long names: engine.sbatch.qos=high is --qos=high
     """
+
+    typed: ClassVar[tuple[str, ...]] = ("sbatch",)  # --export, --output: what a job runs, and which files it writes
 
     partition: str | None = None
     account: str | None = None
