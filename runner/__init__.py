@@ -5,10 +5,9 @@ A file imports only from a lower floor, or from its own room's `base.py`:
    12  selftest/inside          programs that are optrun with a fault in it
    11  cli                      words in, exit code out
    10  command                  one file for each command
-    9  composing                one run, by Hydra
-    8  tune lecture selftest overview
-                                a sweep that learns what to try next; a claim that is put to the test; what is
-                                promised, tried on the program in processes of its own; runs and sweeps on one page
+    9  composing overview       one run, by Hydra; runs, sweeps and tunes on one page
+    8  tune lecture selftest    a sweep that learns what to try next; a claim that is put to the test; what is
+                                promised, tried on the program in processes of its own
     7  sweep parallel checkup landscape
                                 many runs as one thing; one run as many processes; one run looked at again by the
                                 doctor; the loss around runs that were trained

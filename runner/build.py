@@ -324,10 +324,14 @@ def described(value: Any) -> Any:
             return value
 
 
+def subject(made: Run) -> str:
+    """What the loss is of."""
+    return made.loss.label if made.dataset.empty else f"{made.dataset.label} · {made.architecture.label}"
+
+
 def title(made: Run) -> str:
     """What is trained on what, in one line, for the screen and for figures."""
-    subject = [made.loss.label] if made.dataset.empty else [made.dataset.label, made.architecture.label]
-    parts = [*subject, made.optimizer.label, f"lr {made.lr:g}"]
+    parts = [subject(made), made.optimizer.label, f"lr {made.lr:g}"]
     if not isinstance(made.schedule, Constant):
         parts.append(made.schedule.label)
     if made.regularizer.term:

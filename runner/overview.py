@@ -18,12 +18,27 @@ from runner.doctor.base import command
 from runner.doctor.rules import findings
 from runner.doctor.told import short, unknown
 from runner.report import runs
-from runner.report.folders import Damaged, Look, Sweep, report, room
+from runner.report.folders import LOSS, Damaged, Look, Sweep, report, room
 from runner.report.runs import Finding, Run
 from runner.report.table import Table, table
 from runner.store.folder import is_run
 from runner.sweep import importance, seeds
-from runner.sweep.base import Job, Row, axes, completed, is_sweep, lines, ranked, read_jobs, row_of, rows_of, values_of
+from runner.sweep.base import (
+    Job,
+    Row,
+    axes,
+    completed,
+    is_sweep,
+    lines,
+    measures,
+    ranked,
+    read_jobs,
+    row_of,
+    rows_of,
+    values_of,
+)
+from runner.tune.base import Plan, direction_of, is_tune, read_plan
+from runner.tune.ranked import ranked as by_goal
 
 HEALTHY = "Its rows show nothing wrong; that is no proof."
 
@@ -58,6 +73,8 @@ def unexamined(run: Run) -> Run:
 
 def examined(run: Run, plugins: tuple[str, ...]) -> Run:
     """A run with what the doctor sees in its rows."""
+    if run.config.get("dataset") == "none":
+        return replace(run, doctor="The doctor looks at runs on data, which a problem does not have.")
     closer = f"optrun doctor {run.folder} looks closer."
     try:
         case = seen(run.folder, plugins)
@@ -76,23 +93,42 @@ def examined(run: Run, plugins: tuple[str, ...]) -> Run:
 def sweep(folder: Path, most: int, prefix: str, damaged: list[Damaged]) -> Sweep:
     """A sweep with its best runs, `most` at most; what cannot be read of them is added to `damaged`."""
     jobs, about = read_jobs(folder)
-    metrics, varied = about["metrics"], axes(jobs)
+    metrics, varied = about["metrics"], list(axes(jobs))
     rows = known(folder, jobs, metrics)
-    order = ranked(rows)
+    plan = read_plan(folder)[0] if is_tune(folder) else None
+    order = by_goal(folder, rows, plan.goal, direction_of(plan.goal, metrics)) if plan else ranked(rows)
     good = [row for row in order if completed(row)]
     best = list(readable(folder, good[:most], prefix, damaged))
-    counts = Counter(row.status for row in rows) + Counter({"not started": len(jobs) - len(rows)})
+    counts = Counter(row.status for row in order) + Counter({"not started": len(jobs) - len(rows)})
     told = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
     return Sweep(
         folder,
         str(about["title"]),
         str(about.get("command", "")),
         str(about.get("created", "")),
-        f"{len(jobs):,} runs: {told}",
-        list(tables(folder, jobs, order, list(varied), metrics)),
+        f"{len(jobs):,} {'trials' if plan else 'runs'}: {told}",
+        [of_trials(folder, order, varied, metrics, plan)]
+        if plan
+        else list(tables(folder, jobs, order, varied, metrics)),
         best,
         len(good) - len(best),
+        plan.goal if plan else LOSS,
     )
+
+
+def of_trials(
+    folder: Path, order: Sequence[Row], varied: list[str], metrics: dict[str, str], plan: Plan
+) -> tuple[Table, str]:
+    """The ranking of a tune. What its axes explain is no table: its trials were not drawn for that."""
+    header, *told = ranking(order, varied, metrics)
+    to = len(header) - len(["epochs_done", "best_epoch", *measures(metrics), "verdict"])  # an axis may have these names
+    at = header.index(f"best_{plan.goal}", to)
+    shown = [[*line[:to], line[at], *line[to:at], *line[at + 1 :]] for line in (header, *told)]
+    best = "lowest" if direction_of(plan.goal, metrics) == "min" else "highest"
+    pruning = "" if plan.prune == "none" else f" with {plan.prune} pruning"
+    searched = f"Searched by {plan.search}{pruning} for the {best} {plan.goal} of the best epoch, and ranked by it"
+    caption = f"{searched}; trials that were pruned or did not complete come last"
+    return table("Ranking", shown, str(folder / "sweep.csv")), caption
 
 
 def known(folder: Path, jobs: Sequence[Job], metrics: dict[str, str]) -> list[Row]:
@@ -122,18 +158,22 @@ def readable(folder: Path, rows: Sequence[Row], prefix: str, damaged: list[Damag
             damaged.append(Damaged(str(place), str(error)))
 
 
+def ranking(order: Sequence[Row], varied: list[str], metrics: dict[str, str]) -> list[list[str]]:
+    """The header and the rows of sweep.csv in their order, each with its place."""
+    header, *told = lines(order, varied, metrics)
+    places = ["rank", *(str(place) if completed(row) else "" for place, row in enumerate(order, 1))]
+    own = 2 if all(row.job.folder == str(row.job.number) for row in order) else 1  # one column says both
+    return [[place, line[0], *line[own:]] for place, line in zip(places, [header, *told], strict=True)]
+
+
 def tables(
     folder: Path, jobs: Sequence[Job], order: Sequence[Row], varied: list[str], metrics: dict[str, str]
 ) -> Iterator[tuple[Table, str]]:
     """The ranking, the settings over their seeds, and what explains the result, as the files of the sweep have them."""
     if not order:
         return
-    header, *told = lines(order, varied, metrics)
-    places = ["rank", *(str(place) if completed(row) else "" for place, row in enumerate(order, 1))]
-    own = 2 if all(row.job.folder == str(row.job.number) for row in order) else 1  # one column says both
-    ranking = [[place, line[0], *line[own:]] for place, line in zip(places, [header, *told], strict=True)]
     caption = "Ranked by the best validation loss; runs that did not complete come last"
-    yield table("Ranking", ranking, str(folder / "sweep.csv")), caption
+    yield table("Ranking", ranking(order, varied, metrics), str(folder / "sweep.csv")), caption
     settled, seeded = (
         seeds.settings(jobs, sorted(order, key=lambda row: row.job.number), varied),
         any(map(is_seed, varied)),

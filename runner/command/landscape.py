@@ -9,7 +9,7 @@ from runner import menu
 from runner.command.base import given_for, refuse_many, width, without
 from runner.composing import prepared
 from runner.core.errors import ConfigError, did_you_mean, visible
-from runner.grammar import plugin_names
+from runner.grammar import plugin_names, spelled
 
 OWN = ("directions", "points", "grid", "examples", "seed", "out")
 
@@ -34,7 +34,7 @@ def asked(arguments: list[str]) -> int:
     given = launch.Asked(**{**given_for(OWN, others), **given_texts(others)})
     runs = list(runs_in(folders))
     home = Path(given.out) if given.out else folders[0]
-    for line in launch.show(runs, plugin_names(others), given, home):
+    for line in launch.show(runs, plugin_names(others), given, home, spelled(["landscape", *arguments])):
         print(visible(line), flush=True)
     return 0
 

@@ -111,12 +111,14 @@ class View:
     examples  of a part at most, that a loss is the mean of
     seed      of random directions
     points    losses along each axis
+    command   that which draws it
     """
 
     folder: Path
     examples: int
     seed: int
     points: int
+    command: str
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from runner.build import subject
 from runner.landscape import tables
 from runner.landscape.base import Surface, Trajectory, Values, View, told
 from runner.landscape.coordinates import lowest, minima, names
-from runner.landscape.runs import subject
 from runner.landscape.window import Grid, Window, telling, window
 from runner.run import Run, prepare
+from runner.store import drawn
 
 AROUND = 0.5  # of the window: so far beside it a minimum is taken into it
 DEEPER = 10.0  # times what the slowest run has fallen
@@ -49,6 +50,7 @@ def of_few(made: Run, paths: Sequence[Trajectory], view: View) -> Iterator[str]:
         for own, loss in zip(places, losses, strict=True)
     ]
     yield f"numbers:    {tables.of_paths(view.folder / 'landscape_paths.csv', paths, both, off)}"
+    drawn.note(view.folder, "landscape", view.command)
     from runner.plot.landscape import contours, film  # matplotlib; the text need not wait for it
 
     labels = names(run, m.layout)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from runner.build import subject
 from runner.core.check import Choice, Index, Range
 from runner.core.errors import ConfigError
 from runner.core.precision import ROUNDED
@@ -16,7 +17,7 @@ from runner.job import memory_errors
 from runner.landscape.base import Trajectory, View
 from runner.landscape.few import of_few
 from runner.landscape.network import Directions, of_network
-from runner.landscape.runs import Trained, names, opened, subject, trajectory
+from runner.landscape.runs import Trained, names, opened, trajectory
 from runner.run import Material, Run, Shared
 from runner.store.base import disk
 
@@ -47,8 +48,8 @@ class Asked(Choice):
     out: str = ""
 
 
-def show(paths: Sequence[Path], plugins: tuple[str, ...], asked: Asked, folder: Path) -> Iterator[str]:
-    """The lines to print; tables and pictures in `folder`."""
+def show(paths: Sequence[Path], plugins: tuple[str, ...], asked: Asked, folder: Path, command: str) -> Iterator[str]:
+    """The lines to print; tables, pictures and the command in `folder`."""
     runs = opened(paths, plugins)
     examples = Shared()
     m = runs[-1].material(examples)
@@ -77,7 +78,7 @@ def show(paths: Sequence[Path], plugins: tuple[str, ...], asked: Asked, folder: 
     with disk(folder, "make the folder"):
         folder.mkdir(parents=True, exist_ok=True)
     run = exact(runs[-1].run)
-    view = View(folder, asked.examples, asked.seed, grid_of(asked, few))
+    view = View(folder, asked.examples, asked.seed, grid_of(asked, few), command)
     with memory_errors():
         if few:
             yield from of_few(run, trajectories, view)

@@ -7,13 +7,14 @@ from typing import Literal
 
 import numpy as np
 
+from runner.build import subject
 from runner.core.moments import Moments
 from runner.landscape import filter, hessian, principal, tables
 from runner.landscape.base import Seen, Surface, Trajectory, Values, View, told
 from runner.landscape.line import along
-from runner.landscape.runs import subject
 from runner.landscape.window import grid, telling, window
 from runner.run import Material, Run, prepare
+from runner.store import drawn
 
 Directions = Literal["principal", "filter", "hessian"]
 PLANES = {"principal": principal.plane, "filter": filter.plane, "hessian": hessian.plane}
@@ -44,6 +45,7 @@ def of_lines(run: Run, paths: Sequence[Trajectory], train: Surface, validation: 
     for line in lines:
         yield f"line:       {line.name}: {line.told}"
     yield f"numbers:    {tables.of_lines(view.folder / 'landscape_line.csv', lines)}"
+    drawn.note(view.folder, "landscape_line", view.command)
     from runner.plot.landscape import line as plot  # matplotlib; the text need not wait for it
 
     shown = [
@@ -76,6 +78,7 @@ def of_plane(
     visible = np.ptp(kept, axis=0).max() > SHORT * seen.width
     if not visible:
         yield f"paths:      shorter than {100 * SHORT:.0f} % of the picture on this plane, and not drawn"
+    drawn.note(view.folder, stem, view.command)
     from runner.plot.landscape import contours, film  # matplotlib; the text need not wait for it
 
     tracks = [

@@ -121,11 +121,6 @@ def refuse(first: Trained, other: Trained, what: str, do: str) -> None:
     raise ConfigError("", other.path, allowed=f"runs in the landscape of {first.path}: {what}", do=do)
 
 
-def subject(run: Run) -> str:
-    """What the loss is of."""
-    return run.loss.label if run.dataset.empty else f"{run.dataset.label} · {run.architecture.label}"
-
-
 def names(runs: Sequence[Trained]) -> list[str]:
     """What tells the runs of a figure apart, in short: the optimizer, and of the rest what varies.
 

@@ -132,8 +132,8 @@ LANDSCAPE_KEYS = (
 LANDSCAPE_LEAVES = (
     "Of one or two parameters: landscape.png, .svg, .gif (paths grow step by step) and the tables landscape.csv and "
     "landscape_paths.csv. Of a network: landscape_line (the loss from start to end, training and validation) and "
-    "landscape_DIRECTIONS, with their tables. Runs of one figure have the same data, network, loss and start; a sweep "
-    "stands for its runs, of which a figure shows at most eight."
+    "landscape_DIRECTIONS, with their tables. The command stands in a .json beside each. Runs of one figure have the "
+    "same data, network, loss and start; a sweep stands for its runs, of which a figure shows at most eight."
 )
 
 

@@ -28,7 +28,7 @@ from runner.core.errors import DiskError, visible
 
 TEMPLATES = Path(__file__).parent / "template"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
+KINDS = {".svg": "image/svg+xml", ".png": "image/png", ".gif": "image/gif"}
 
 
 def page(template: str, scripts: Sequence[str] = (), **values: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.core.cost import gradients
 from runner.core.errors import visible
-from runner.report.runs import Run
+from runner.report.runs import PERCENT, Run
 from runner.store.base import Row
 
 NUMBERS = 50_000  # on a page in all, about 1 MB
@@ -24,9 +24,13 @@ AXES = {
 Number = float | None
 
 
-def chart(runs: Sequence[Run], first: Sequence[int]) -> dict[str, Any]:
-    """The curves of some runs as plain data; `first`: the places of those that are drawn at once."""
-    columns = quantities(runs)
+def chart(runs: Sequence[Run], first: Sequence[int], goal: str = "val_loss") -> dict[str, Any]:
+    """The curves of some runs as plain data.
+
+    first  the places of those that are drawn at once
+    goal   the column that is shown at first
+    """
+    columns = sorted(quantities(runs), key=lambda name: name != goal)
     most = most_of(runs)
     tints = {place: tint for tint, place in enumerate([*first, *(k for k in range(len(runs)) if k not in set(first))])}
     return {
@@ -56,15 +60,17 @@ def paired(name: str, columns: Sequence[str]) -> bool:
 
 
 def quantity(name: str, columns: Sequence[str]) -> dict[str, Any]:
-    """A choice of the chart: what it shows of the validation part, and of the training part beside it.
+    """A choice of the chart: what it shows of the validation part, and of the training part beside it; and whether it
+    is a share, of which a logarithm shows nothing.
 
     >>> quantity("val_loss", ["val_loss", "train_loss", "lr"])
-    {'name': 'loss', 'key': 'val_loss', 'beside': 'train_loss'}
+    {'name': 'loss', 'key': 'val_loss', 'beside': 'train_loss', 'share': False}
     """
     plain = name.removeprefix("val_")
     beside = f"train_{plain}"
     has = plain != name and beside in columns
-    return {"name": visible(plain.replace("_", " ") if has else name), "key": name, "beside": beside if has else None}
+    shown = visible(plain.replace("_", " ") if has else name)
+    return {"name": shown, "key": name, "beside": beside if has else None, "share": name.endswith(PERCENT)}
 
 
 def curve(run: Run, columns: Sequence[str], most: int) -> dict[str, Any]:

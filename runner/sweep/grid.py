@@ -83,7 +83,7 @@ class Grid:
                 grid.runs[number] = run
                 config = choices.config(run)
                 grid.metrics |= run.loss.metrics
-                grid.titles.add(f"{run.dataset.label} · {run.architecture.label}")
+                grid.titles.add(build.subject(run))
             except ConfigError as error:
                 grid.refused[number] = error
             grid.jobs.append(Job(number, cell.folder(number), cell.overrides, config))

@@ -21,7 +21,6 @@ from typing import Any, Literal
 from runner.core.check import Choice, Count
 from runner.core.errors import ConfigError, CorruptError, did_you_mean
 from runner.ranges import Interval, Listed
-from runner.run import Run
 from runner.stop.base import Direction
 from runner.store.base import read_json, write_json
 from runner.store.folder import sealed, unsealed
@@ -139,14 +138,17 @@ def searched(asked: Asked, plan: Plan, plugins: tuple[str, ...]) -> Search:
         do = f"give total_epochs={longest * plan.runs} for all runs, or fewer epochs=... for each"
         allowed = f"at least the {longest} epochs of one trial"
         raise ConfigError("total_epochs", plan.total_epochs, allowed=allowed, do=do)
-    direction, *_ = [direction_of(plan.goal, run) for run in runs]
+    direction, *_ = [direction_of(plan.goal, run.loss.metrics) for run in runs]
     return Search(settled(asked.ranges, runs[0]), grid, plan, longest, runs[0].seed, direction)
 
 
-def direction_of(goal: str, run: Run) -> Direction:
-    """Whether a lower or a higher goal is better. Raises `ConfigError` where the run does not measure it."""
+def direction_of(goal: str, metrics: Mapping[str, str]) -> Direction:
+    """Whether a lower or a higher goal is better. Raises `ConfigError` where it is not measured.
+
+    metrics  beside the loss: name -> which way is better
+    """
     known: dict[str, Direction] = {"val_loss": "min"}
-    for name, direction in run.loss.metrics.items():
+    for name, direction in metrics.items():
         known[f"val_{name}"] = "max" if direction == "max" else "min"
     if goal not in known:
         do = f"{did_you_mean(goal, list(known))}give goal=val_loss, say"

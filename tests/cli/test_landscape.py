@@ -10,6 +10,7 @@ from PIL import Image
 
 from runner import menu
 from runner.landscape.runs import MOST, names, opened
+from runner.store.drawn import command_of
 from tests.cli.conftest import Call
 
 BOWL = ("problem=bowl", "epochs=6", "stop=epochs")
@@ -43,7 +44,7 @@ def test_of_a_problem_in_the_plane_it_leaves_contours_tables_and_a_film_and_chan
     assert first_words(answer.out) == words
     after = contents(tmp_path)
     assert {name: after[name] for name in before} == before
-    names = {f"both/landscape{end}" for end in (".csv", "_paths.csv", ".png", ".svg", ".gif")}
+    names = {f"both/landscape{end}" for end in (".csv", ".json", "_paths.csv", ".png", ".svg", ".gif")}
     assert after.keys() - before.keys() == names
     with Image.open(tmp_path / "both" / "landscape.gif") as film:
         assert film.n_frames == 7  # the start and six steps
@@ -84,8 +85,10 @@ def test_of_a_network_it_leaves_a_line_and_a_plane(directions: str, call: Call, 
     assert {name: after[name] for name in before} == before
     made = {name.removeprefix("seen/") for name in after.keys() - before.keys()}
     stem = f"landscape_{directions}"
-    line = {"landscape_line.csv", "landscape_line.png", "landscape_line.svg"}
-    assert line | {f"{stem}.csv", f"{stem}_paths.csv", f"{stem}.png", f"{stem}.svg"} == made - {f"{stem}.gif"}
+    line, plane = ({f"{name}.{kind}" for kind in ("csv", "json", "png", "svg")} for name in ("landscape_line", stem))
+    assert line | plane | {f"{stem}_paths.csv"} == made - {f"{stem}.gif"}
+    command = f"optrun landscape sgd adam directions={directions} out=seen {' '.join(FAST)}"
+    assert [command_of(tmp_path / "seen", name) for name in ("landscape_line", stem)] == [command] * 2
     assert ("not drawn" in answer.out) is (f"{stem}.gif" not in made)
     assert "loss:       mean over 106 training and 22 validation examples, without penalty, dropout off" in answer.out
     paths = rows(tmp_path / "seen" / f"{stem}_paths.csv")

@@ -290,7 +290,8 @@ def test_a_picture_for_which_there_is_no_room_is_named(house: Path, monkeypatch:
     monkeypatch.chdir(house)
     page = report([runs.read(Path("adam"), "adam")], [], [], "", whole)
     assert "<img" not in page
-    assert "is left out for its size</strong>; <code>optrun plot adam</code> draws it." in page
+    said = r"it lies in <code>adam/curves\.(png|svg)</code> \(\d+ kB\), drawn by <code>optrun plot adam</code>\."
+    assert re.search(rf"The picture curves of .* is left out for its size</strong>: {said}", page)
 
 
 def test_a_long_run_is_thinned_and_a_spike_of_one_epoch_stays(house: Path) -> None:

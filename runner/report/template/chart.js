@@ -177,12 +177,13 @@
     mark(line, points.reduce(nearest, 0));
   }
 
-  // A logarithm where every value that may be shown is positive and the largest is ten times the smallest and more.
+  // A logarithm where every value that may be shown is positive and the largest is ten times the smallest and more,
+  // but of no share.
   function suit() {
-    const { key, beside } = told.quantities[quantity.selectedIndex];
+    const { key, beside, share } = told.quantities[quantity.selectedIndex];
     const values = told.runs.flatMap((run) => [key, beside].flatMap((name) => run.columns[name] ?? []).filter((y) => y !== null));
     const [low, high] = values.reduce(([a, b], y) => [Math.min(a, y), Math.max(b, y)], [Infinity, -Infinity]);
-    press(find("log-y"), low > 0 && high > 10 * low);
+    press(find("log-y"), !share && low > 0 && high > 10 * low);
     find("beside").hidden = !beside;
   }
 
