@@ -2,7 +2,8 @@
 
 left, middle   a case and a control: the measured column over the steps (over the epochs, where these are of different
                lengths), a curve for each arm, mean and range of its seeds; where arms are numbers, what was measured
-               of each over its label, and the predicted line
+               of each over its label, and the predicted line; where no run has more than one row, the arms side by
+               side, a line for each seed, or a bar for each arm of a single one
 right          what was measured in every circumstance, with its interval; the band is where the claim holds
 """
 
@@ -65,6 +66,17 @@ class Shown:
     curves: dict[str, dict[str, list[tuple[Values, Values]]]]
     over: str
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether arms stand side by side: over the steps, runs of one row would be single points."""
+        longest = max((len(x) for arms in self.curves.values() for runs in arms.values() for x, _ in runs), default=0)
+        return longest < 2 and all(len(arms) > 1 for arms in self.curves.values())
+
+    @property
+    def seeds(self) -> int:
+        """How many runs there are of each arm."""
+        return max(len(runs) for arms in self.curves.values() for runs in arms.values())
+
     def first(self, control: bool) -> str:
         """The name of the first case or control."""
         measured = self.told["measured"]
@@ -98,7 +110,8 @@ def read(folder: Path) -> Shown:
     curves: dict[str, dict[str, list[tuple[Values, Values]]]] = {}
     for place, run in runs:
         curves.setdefault(place["circumstance"], {}).setdefault(place["arm"], []).append((run[over], run["value"]))
-    return Shown(told, f"{column} / {per}" if per else column, curves, over)
+    named = (f"{column} / {per}" if per else column).replace("{arm}", f"[{told['over'] or 'arm'}]")
+    return Shown(told, named, curves, over)
 
 
 def steps_an_epoch(run: dict[str, Values]) -> int:
@@ -121,7 +134,8 @@ def figure(shown: Shown) -> Figure:
     slide, left_over = page(str(told["claim"]), notes, 2.6 + FOOT + HEAD)
     high = left_over - FOOT - HEAD
     both = (shown.first(control=False), shown.first(control=True))
-    over, (seen, log) = over_label if told["slope"] else over_steps, values(shown, both)
+    over = over_label if told["slope"] else over_arms if shown.side_by_side else over_steps
+    seen, log = values(shown, both)
     for left, name in zip(SIDES, both, strict=True):
         axes = titled(slide, left, CURVES, high, title(told["measured"][name]))
         set_y(axes, seen, log)
@@ -160,7 +174,14 @@ def values(shown: Shown, names: tuple[str, str]) -> tuple[Values, bool]:
     seen = np.concatenate(kept) if kept else np.empty(0)
     positive = seen[seen > DEEPEST * seen.max(initial=0.0)]
     log = all((y >= 0).all() and (y > 0).sum() >= min(FEW, len(y)) for y in kept) and is_log(positive)
-    return (positive, True) if log else (seen, False)
+    if log:
+        return positive, True
+    return (np.append(seen, 0.0) if barred(shown) else seen), False
+
+
+def barred(shown: Shown) -> bool:
+    """Whether there is one number for each arm, which is a bar where its axis has a 0."""
+    return shown.side_by_side and shown.seeds == 1
 
 
 def over_steps(axes: Axes, shown: Shown, name: str) -> None:
@@ -179,6 +200,26 @@ def over_steps(axes: Axes, shown: Shown, name: str) -> None:
             axes.plot([x[-1]], [0.965], "x", color=BAD, ms=7, mew=2, transform=axes.get_xaxis_transform())
     if len(arms) > 1:
         axes.legend(fontsize=9.5, handlelength=1.6, loc="best", borderaxespad=0.2)
+
+
+def over_arms(axes: Axes, shown: Shown, name: str) -> None:
+    """What was measured of every arm, the arms in their order."""
+    arms = shown.curves[name]
+    at = np.arange(len(arms))
+    numbers = np.array([[y[0] if len(y) else math.inf for _, y in runs] for runs in arms.values()])
+    finite = np.where(np.isfinite(numbers), numbers, math.nan)
+    if barred(shown) and axes.get_yscale() == "linear":
+        axes.bar(at, finite[:, 0], width=0.5, color=VALIDATION)
+        flat = at[finite[:, 0] == 0]  # a bar without height would not be seen
+        axes.plot(flat, [0.0] * len(flat), "o", color=VALIDATION, ms=6, clip_on=False)
+        axes.axhline(0.0, color=QUIET, lw=1.0)
+    else:
+        axes.plot(at, finite, "o-", color=VALIDATION, ms=4, lw=1.2, alpha=0.7)
+    lost = at[~np.isfinite(numbers).all(1)]
+    axes.plot(lost, [0.965] * len(lost), "x", color=BAD, ms=7, mew=2, transform=axes.get_xaxis_transform())
+    axes.set_xlim(-0.5, len(arms) - 0.5)
+    axes.set_xticks(at, ["\n".join(wrapped(arm, 9, CURVES / len(arms))[:3]) for arm in arms], fontsize=9)
+    axes.set_xlabel(str(shown.told["over"]))
 
 
 def over_label(axes: Axes, shown: Shown, name: str) -> None:

@@ -42,6 +42,24 @@ def test_without_its_cause_a_claim_does_not_hold(call: Call, tmp_path: Path) -> 
     assert verdict(tmp_path / "off")["verdict"] == "does not hold here"
 
 
+WITHOUT = {
+    "sun/orthogonal": "['init=fan_in']",
+    "sun/absent_classes": "['loss=mse','loss.one_hot=true']",
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_what_a_lecture_names_as_the_cause_decides(name: str, call: Call, tmp_path: Path) -> None:  # noqa: F811
+    cause = f"+lecture.cases={{here:{WITHOUT[name]}}}"
+    for folder, words, expected in (("with", (), "holds"), ("without", (cause,), "does not hold here")):
+        answer = call(f"+experiment={name}", *words, f"hydra.run.dir={folder}")
+        assert answer.code == 0, answer.err
+        assert verdict(tmp_path / folder)["verdict"] == expected
+    kept, *lost = verdict(tmp_path / "with")["measured"].values()
+    room = max(kept["high"] - kept["low"], 1e-6)
+    assert all(abs(each["low"] - kept["high"]) > 1e4 * room for each in lost), "they differ in more than spread"
+
+
 def test_a_control_that_shows_the_same_takes_the_claim_back(call: Call, tmp_path: Path) -> None:  # noqa: F811
     answer = call(QUICK, "+lecture.control={nothing:[]}", "hydra.run.dir=off")
     assert answer.code == 0, answer.err

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from runner.plot.base import look
@@ -86,6 +90,56 @@ def test_runs_whose_epochs_differ_in_length_are_compared_by_epoch(
     found = read(experiment(tmp_path, steps))
     assert found.over == over
     assert found.curves["here"]["a"][0][0][-1] == last
+
+
+def of_arms(*numbers: dict[str, list[float]], **changes: Any) -> Shown:
+    """A slide whose runs have one row each: case and control, a number for each arm and seed."""
+    curves = {
+        name: {arm: [(np.ones(1), np.array([value])) for value in values] for arm, values in each.items()}
+        for name, each in zip(NAMES, numbers, strict=True)
+    }
+    return Shown(TOLD | {"over": "class"} | changes, "x", curves, "step")
+
+
+def panels(shown: Shown) -> list[Axes]:
+    """The panels of the case and of the control."""
+    with look():
+        case, control, _ = figure(shown).axes
+    return [case, control]
+
+
+def test_arms_of_one_number_each_are_bars_from_0_and_one_without_height_is_a_dot() -> None:
+    case, control = panels(of_arms({"0": [-0.25], "1": [0.5]}, {"0": [0.0], "1": [0.5]}))
+    assert [bar.get_height() for bar in bars(case)] == [-0.25, 0.5]
+    assert {bar.get_y() for bar in bars(case)} == {0.0}
+    assert [[*map(float, line.get_xdata())] for line in dots(case)] == [[]]
+    assert [[*map(float, line.get_xdata())] for line in dots(control)] == [[0.0]]
+    assert [label.get_text() for label in control.get_xticklabels()] == ["0", "1"]
+    assert (control.get_xlabel(), control.get_ylim()) == ("class", case.get_ylim())
+
+
+def bars(axes: Axes) -> list[Rectangle]:
+    return [each for each in axes.patches if isinstance(each, Rectangle)]
+
+
+def dots(axes: Axes) -> list[Line2D]:
+    return [line for line in axes.lines if line.get_marker() == "o"]
+
+
+def test_arms_of_several_seeds_are_a_line_for_each_seed_and_what_diverged_is_a_cross() -> None:
+    case, control = panels(
+        of_arms({"0": [1.0, 1.0], "1": [1.0, 1.0]}, {"0": [1.2, math.inf], "1": [0.9, 1.4]}, over="layer")
+    )
+    assert [[*map(float, line.get_ydata())] for line in dots(case)] == [[1.0, 1.0], [1.0, 1.0]]
+    assert np.array_equal(np.array([line.get_ydata() for line in dots(control)]), [[1.2, 0.9], [math.nan, 1.4]], True)
+    (crosses,) = [line for line in control.lines if line.get_marker() == "x"]
+    assert [*map(float, crosses.get_xdata())] == [0.0]
+
+
+def test_runs_of_several_rows_or_of_one_arm_are_curves_over_the_steps() -> None:
+    assert of_arms({"0": [1.0], "1": [2.0]}, {"0": [1.0], "1": [2.0]}).side_by_side
+    assert not of_arms({"0": [1.0]}, {"0": [1.0]}).side_by_side
+    assert not shown([1.0, 0.5], [1.0, 1.0]).side_by_side
 
 
 def test_every_text_of_a_slide_lies_on_it_and_none_is_set_small(tmp_path: Path) -> None:
