@@ -49,11 +49,20 @@ def one_by_one(argument: str) -> list[str]:
     ['recorder=several', '+recorder@recorder.of.tensorboard=tensorboard']
     >>> one_by_one("probe=distance")
     ['probe=distance']
+
+    Raises `ConfigError` for one that stands in it twice.
     """
     listed = re.fullmatch(r"(probe|recorder)=\[(\w+(?:, *\w+)*)\]", argument)
     if not listed:
         return [argument]
-    room, names = listed[1], dict.fromkeys(re.split(", *", listed[2]))
+    room, names = listed[1], re.split(", *", listed[2])
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ConfigError(
+            room,
+            f"[{','.join(names)}]",
+            allowed=f"each {room} once; more than once there is {', '.join(twice)}",
+            do=f"give '{room}=[{','.join(dict.fromkeys(names))}]'",
+        )
     return [f"{room}=several", *(f"+{room}@{room}.of.{name}={name}" for name in names)]
 
 

@@ -33,6 +33,16 @@ REFUSED = {
     "lr=1e39": ("lr=1e+39", ABOVE_0, f"give lr=... {IN_RANGE}; the default is 0.001"),
     "lr=": ("lr=''", ABOVE_0, "give lr=... a number; the default is 0.001"),
     "lr=null": ("lr=null", "a value", "give lr=...; `optrun --help` lists the choices"),
+    "probe=[distance,layers,distance]": (
+        "probe=[distance,layers,distance]",
+        "each probe once; more than once there is distance",
+        "give 'probe=[distance,layers]'",
+    ),
+    "recorder=[mlflow,tensorboard, mlflow,tensorboard]": (
+        "recorder=[mlflow,tensorboard,mlflow,tensorboard]",
+        "each recorder once; more than once there is mlflow, tensorboard",
+        "give 'recorder=[mlflow,tensorboard]'",
+    ),
     "lr=0.1,0.2": (
         "lr=0.1,0.2",
         "one value for one run",
