@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runner import cli
+from runner.report import runs
+from runner.report.folders import report
 from runner.store.base import Row
 from runner.store.folder import read_rows
 from tests.report.browser import PROGRAM, Page, browser
@@ -229,3 +232,27 @@ def test_the_chart_the_legend_and_the_tables_are_worked_by_keyboard(opened: Open
     page.js("document.querySelector('table[data-sortable] th button').focus()")
     page.press("Enter")
     assert directions(page)[0] == "ascending"
+
+
+def test_a_film_is_shown_when_it_is_asked_for_and_not_before(opened: Opened, ravine: Path) -> None:
+    page = opened(str(ravine / "ravine"), size=PHONE)
+    shown = "document.querySelector('details img').checkVisibility()"
+    assert page.js(shown) is False
+    page.js("document.querySelector('summary').focus()")
+    page.press("Enter")
+    assert page.js(shown) is True
+    assert page.js("document.querySelector('details img').naturalWidth") == 1000
+    assert page.js("document.documentElement.scrollWidth") == PHONE[0]
+    seen(page, "film")
+
+
+def test_of_a_share_the_chart_takes_no_logarithm_by_itself(chromium: Page, house: Path, tmp_path: Path) -> None:
+    adam = runs.read(house / "adam", "adam")
+    rows = [row | {"val_accuracy": 0.05 + 0.2 * k, "val_loss": 0.1**k} for k, row in enumerate(adam.rows)]
+    (tmp_path / "page.html").write_text(report([replace(adam, rows=rows)], [], [], "", lambda run: run))
+    chromium.open(tmp_path / "page.html")
+    pressed = "document.getElementById('log-y').getAttribute('aria-pressed')"
+    assert chromium.js(pressed) == "true"
+    chromium.js("document.getElementById('quantity').value = 'val_accuracy'")
+    chromium.js("document.getElementById('quantity').dispatchEvent(new Event('change'))")
+    assert chromium.js(pressed) == "false"

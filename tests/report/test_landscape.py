@@ -10,27 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from runner import cli
 from runner.report import folders
 from runner.store.drawn import command_of, note
 from tests.cli.conftest import Call, call  # noqa: F401
+from tests.report.conftest import DRAWN
 from tests.report.test_gallery import HOSTILE, Page
-
-DRAWN = "optrun landscape ravine grid=9"
-
-
-@pytest.fixture(scope="session")
-def ravine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sweep `ravine` of a problem, its landscape and its film; tests copy it."""
-    path = tmp_path_factory.mktemp("ravine")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(path)
-        patch.setenv("XDG_CACHE_HOME", str(path / "cache"))
-        sweep = ("-m", "problem=ravine", "optimizer=sgd,momentum", "lr=0.05", "epochs=8", "workers=1")
-        for words in ((*sweep, "hydra.sweep.dir=ravine"), DRAWN.split()[1:]):
-            patch.setattr("sys.argv", ["optrun", *words])
-            assert cli.main(list(words)) == 0
-    return path
 
 
 @pytest.fixture
