@@ -11,9 +11,10 @@ A file imports only from a lower floor, or from its own room's `base.py`:
     7  sweep parallel checkup landscape
                                 many runs as one thing; one run as many processes; one run looked at again by the
                                 doctor; the loss around runs that were trained
-    6  job preview gradcheck lr_range grammar ranges guard
-                                one run, from its configuration to its pictures; a schedule, a gradient, a range of
-                                rates without one; what is typed, and what of it is a range; what Hydra may call
+    6  job provenance preview gradcheck lr_range grammar ranges guard
+                                one run, from its configuration to its pictures; what it runs with; a schedule, a
+                                gradient, a range of rates without one; what is typed, and what of it is a range;
+                                what Hydra may call
     5  lanes build plot report screen menu doctor recording
                                 runs side by side; names to objects; rows to pictures, pages and lines; code to help
                                 pages; what is wrong with a run; what is told to its recorders

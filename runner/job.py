@@ -5,25 +5,17 @@ Whatever ends the run, its folder says so: completed, diverged, interrupted or f
 
 from __future__ import annotations
 
-import io
 import os
-import platform
 import re
-import subprocess
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from runner import __version__, build, lanes
-from runner.core import device
+from runner import build, lanes
 from runner.core.errors import (
     ConfigError,
     CorruptError,
@@ -38,11 +30,13 @@ from runner.core.processes import Processes
 from runner.doctor.base import Case
 from runner.doctor.chance import chance
 from runner.doctor.told import short
+from runner.provenance import header, manifest, versions
 from runner.recorder.base import About, one_line, settings
 from runner.recording import Recording
 from runner.run import Examples, Material, Run, prepare, read
-from runner.screen.base import Header, Screen, shortest
-from runner.store.base import Folder, Row, disk
+from runner.screen.base import Screen, shortest
+from runner.store import arrays
+from runner.store.base import Folder, Row
 from runner.store.folder import (
     ENDED,
     RunFolder,
@@ -65,7 +59,6 @@ TOO_LARGE = (
 
 # What must stand in the manifest of a run that is taken up, beside what every reader of it needs.
 NEEDED = {"data_sha256": str, "start_sha256": str, "versions": Each(Maybe(str))}
-MARGIN = 4096  # bytes of headers in which an npz may differ
 
 
 @dataclass(frozen=True)
@@ -125,7 +118,7 @@ def prepared(
 def claimed(run: Run, m: Material, path: Path, command: str, together: bool) -> Opened:
     """A run that was prepared, in a new folder."""
     run.recorder.ready()
-    files = {"preprocess.npz": packed(m.statistics)}
+    files = {"preprocess.npz": arrays.packed(m.statistics)}
     about = manifest(run, m, command) | {"side_by_side": together}
     if run.recorder.parts:
         about |= {"id": os.urandom(8).hex()}
@@ -184,7 +177,7 @@ def taken_up(
             if kept[key] != now:
                 what = "the data" if key == "data_sha256" else "the initial parameters"
                 raise CorruptError(f"{path}: {what} are not those that this run was started with ({key} differs)")
-        refuse_other_statistics(path / "preprocess.npz", m.statistics)
+        arrays.refuse_others(path / "preprocess.npz", m.statistics)
         for name, version in versions().items():
             if (before := kept["versions"].get(name)) != version:
                 screen.notice(f"started with {name} {before}, resumed with {version}: bits may differ")
@@ -206,39 +199,6 @@ def refuse_other_number(path: Path, before: int, now: int) -> None:
             "sums round in another way, and a resumed run is one that was never cut off, to the bit",
             do=f"{launcher} resume {path}",
         )
-
-
-def packed(arrays: dict[str, Any]) -> bytes:
-    """Arrays as an uncompressed npz, equal bytes for equal arrays: numpy dates every member 1980."""
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
-    return file.getvalue()
-
-
-def refuse_other_statistics(file: Path, now: dict[str, Any]) -> None:
-    """`CorruptError` where the file does not hold what the preprocessing learns of the training part now."""
-    if not file.exists():
-        raise CorruptError(f"{file} is missing, which holds what the preprocessing learned when the run was started")
-    with disk(file, "read"):
-        data = file.read_bytes()
-    wanted = packed(now)
-    if data == wanted:
-        return
-    try:  # another version of numpy may write the same arrays in other bytes
-        kept = unpacked(data, most=2 * len(wanted) + MARGIN)
-    except Exception as error:  # zipfile and numpy raise what they like at bytes that nobody wrote
-        raise CorruptError(f"{file} is damaged: {error}") from None
-    if kept.keys() != now.keys() or any(not np.array_equal(kept[name], now[name]) for name in kept):
-        raise CorruptError(f"{file} does not hold what the preprocessing learns of the training part now")
-
-
-def unpacked(data: bytes, most: int) -> dict[str, Any]:
-    """The arrays in an npz of at most so many bytes, packed or not."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > most:
-            raise ValueError(f"it unpacks to more than {most} bytes")
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 def recorded(run: Run, folder: RunFolder, screen: Screen) -> None:
@@ -377,80 +337,6 @@ def memory_errors() -> Iterator[None]:
 def first_line(error: Exception) -> str:
     """What an allocator says, without its stack."""
     return (str(error) or "no more to be had").splitlines()[0]
-
-
-def header(run: Run, m: Material, folder: Folder) -> Header:
-    """What the screen says before the first epoch."""
-    sizes = "/".join(str(len(part)) for part in (m.train, m.validation, m.test))
-    labels = [f"{run.dataset.label} {sizes}", run.preprocess.label, run.architecture.label]
-    labels += [f"{m.layout.size:,} parameters", run.init.label, run.loss.label]
-    labels += [run.regularizer.label] if run.regularizer.term else []
-    labels += [run.optimizer.label]
-    labels += [f"lr {run.lr:g}", run.schedule.label, f"{run.sampler.label} {run.sampler.size(len(m.train))}"]
-    threads = f"{m.threads} thread{'s' if m.threads > 1 else ''}"
-    labels += [f"seed {run.seed}", f"{device.describe(m.device)}, {threads}"]
-    labels += [f"{m.processes} processes"] if m.processes > 1 else []
-    return Header(
-        line=" · ".join(labels),
-        rule=run.optimizer.rule(run.lr),
-        remarks=m.remarks,
-        limit=run.limit,
-        path=folder.path,
-        done=len(folder.rows),
-        metrics=run.loss.metrics,
-    )
-
-
-def manifest(run: Run, m: Material, command: str) -> dict[str, Any]:
-    """What the run ran with."""
-    return {
-        "title": build.title(run),
-        "command": command,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": run.seed,
-        "update_rule": run.optimizer.rule(run.lr),
-        "equivalent_to": run.optimizer.equivalent_to(run.lr) or "none",
-        "metrics": dict(run.loss.metrics),
-        "parameters": m.layout.size,
-        "rows": {"train": len(m.train), "validation": len(m.validation), "test": len(m.test)},
-        "data_sha256": m.data_sha256,
-        "start_sha256": m.start_sha256,
-        "order_sha256": m.order_sha256,
-        "remarks": list(m.remarks),
-        "device": device.describe(m.device),
-        "threads": m.threads,
-        "processes": m.processes,
-        "precision": run.precision,
-        "versions": versions(),
-        "git_revision": git_revision(Path.cwd()),
-    }
-
-
-def versions() -> dict[str, str]:
-    """The versions on which the numbers of a run depend."""
-    return {
-        "optrun": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "machine": platform.machine(),
-    }
-
-
-@cache
-def git_revision(folder: Path) -> str | None:
-    """The commit of a folder, with `+` where files differ from it; None outside a repository.
-
-    Asked once in a process: its code is that of its start, and asking takes 3 ms and more.
-    """
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-            cwd=folder, capture_output=True, text=True, timeout=2, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def redraw(path: Path, screen: Screen) -> list[Path]:

@@ -22,6 +22,7 @@ from runner.core.launched import place
 from runner.core.processes import Processes
 from runner.core.signals import Signals
 from runner.job import Result
+from runner.provenance import header, versions
 from runner.run import Material, Run
 from runner.screen.base import Screen
 from runner.store.folder import (
@@ -90,7 +91,7 @@ def worked(
     with Signals(last=True):
         try:
             with processes.leaving_together(), closing(folder):
-                with screen.training(job.header(run, m, folder)), job.failures_noted(folder), job.memory_errors():
+                with screen.training(header(run, m, folder)), job.failures_noted(folder), job.memory_errors():
                     ending = train(run, m, folder, screen)
                 result = job.finished(run, folder, ending, screen, pictures=pictures and processes.writes)
                 job.remark(run, m, folder, ending.status, screen)
@@ -138,4 +139,4 @@ def refuse_undivided(run: Run) -> None:
 def refuse_strangers(processes: Processes, run: Run, m: Material) -> None:
     """Refuse processes that would train something else than process 0."""
     facts = {"the choices": build.to_yaml(run), "the data": m.data_sha256, "the initial parameters": m.start_sha256}
-    processes.refuse_strangers(facts | {"the versions": repr(job.versions())})
+    processes.refuse_strangers(facts | {"the versions": repr(versions())})

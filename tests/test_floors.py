@@ -42,6 +42,7 @@ FLOORS = {
     "doctor": 5,
     "recording": 5,
     "job": 6,
+    "provenance": 6,
     "preview": 6,
     "grammar": 6,
     "ranges": 6,
@@ -63,9 +64,9 @@ FLOORS = {
 }
 # Doors into the program without a floor of their own: `python -m runner`, and the launcher that Hydra finds by itself.
 DOORS = {"__main__": {"cli"}, "plugins": {"command", "core", "grammar"}}
-# On one floor: the loop moves a state and writes both through the run folder, which knows nothing of them; a range is
-# read as it is typed.
-BESIDE = {("train", "state"), ("train", "store"), ("state", "store"), ("ranges", "grammar")}
+# On one floor: the loop moves a state and writes both through the run folder, which knows nothing of them; a run tells
+# what it runs with; a range is read as it is typed.
+BESIDE = {("train", "state"), ("train", "store"), ("state", "store"), ("job", "provenance"), ("ranges", "grammar")}
 # Below all that it could see, a part may be bound to less.
 ONLY = {"store": {"core"}, "menu": {"core"}, "plot": {"core"}, "report": {"core", "store"}, "screen": {"core"}}
 # Library -> who may see it.
