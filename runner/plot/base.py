@@ -303,8 +303,8 @@ def limits(values: Values, log: bool, room: float = 0.06, headroom: float = 0.0)
 def linear_ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:
     """At most `most` round numbers from low to high, steps of 1, 2 or 5 times a power of ten.
 
-    >>> linear_ticks(0, 42, 5), linear_ticks(0.5, 1.5, 5, whole=True)
-    ([0.0, 10.0, 20.0, 30.0, 40.0], [1.0])
+    >>> linear_ticks(0, 42, 5), linear_ticks(0.5, 1.5, 5, whole=True), linear_ticks(28, 4242, 2, whole=True)
+    ([0.0, 10.0, 20.0, 30.0, 40.0], [1.0], [2000.0, 4000.0])
     """
     most = max(most, 2)
     raw = (high - low) / most
@@ -313,8 +313,8 @@ def linear_ticks(low: float, high: float, most: int, whole: bool = False) -> lis
     if whole:
         step = max(1.0, step)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    if first >= last and not whole:
-        return linear_ticks(low, high, 2 * most)
+    if first >= last and not (whole and step == 1.0):  # of one tick alone nobody reads a scale
+        return linear_ticks(low, high, 2 * most, whole)
     return [k * step for k in range(first, last + 1)]
 
 
