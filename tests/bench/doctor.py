@@ -4,7 +4,7 @@ Runs with each fault, ten and more, and healthy ones, of tests/doctor/judged.py:
 from its folder. Where a fault is a matter of degree, a run counts that its cure makes better (tests/doctor/cures.py).
 Counted is how often the fault is named first, and at all; of healthy runs, how often anything is named, from the folder
 and by the lines at the end of the run. The thresholds were chosen on other data sets, or other examples, and other
-seeds (`--lot chosen` and `--lot seen` show those). With --readme README.md the table is written there.
+seeds (`--lot chosen`, `checked` and `seen` show those). With --readme README.md the table is written there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from runner.doctor.rules import RULES
 from runner.doctor.told import short
 from tests.bench import readme
-from tests.doctor import judged, planted
+from tests.doctor import judged, planted, seen
 from tests.doctor.cures import has_the_fault
 from tests.doctor.planted import Words
 from tests.doctor.trained import idle_advice, looked_at, named
@@ -55,9 +55,10 @@ def told(fault: str, words: Words) -> Told:
 
 def runs_of(lot: str) -> dict[str, list[Words]]:
     """Name of the rule, or of none -> the runs of a lot."""
-    if lot == "judged":
-        return judged.faults() | {HEALTHY: judged.healthy()}
-    return planted.faults(lot) | {HEALTHY: planted.healthy(lot)}
+    if lot in planted.LOTS:
+        return planted.faults(lot) | {HEALTHY: planted.healthy(lot)}
+    of = {"seen": seen, "judged": judged}[lot]
+    return of.faults() | {HEALTHY: of.healthy()}
 
 
 def census(lot: str) -> Iterator[Told]:
@@ -100,7 +101,7 @@ def table(everything: list[Told]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make doctor-truth", description=(__doc__ or "").strip())
     parser.add_argument("--readme", type=Path, help="a file to write the table into, between its marks")
-    parser.add_argument("--lot", choices=("chosen", "seen", "judged"), default="judged", help="which runs")
+    parser.add_argument("--lot", choices=(*planted.LOTS, "seen", "judged"), default="judged", help="which runs")
     given = parser.parse_args()
     everything = []
     for each in census(given.lot):

@@ -1,4 +1,4 @@
-"""Parts that carry a fault which no choice of the menu has."""
+"""Parts that carry a fault which no choice of the menu has, and examples that it does not make."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from sklearn.datasets import make_classification, make_friedman1, make_gaussian_quantiles
 from torch import nn
 
+from runner.dataset.base import Divided, Table
 from runner.init.kaiming_normal import KaimingNormal
 from runner.preprocess.base import Array, Preprocess, Statistics
 from runner.preprocess.standardize import Standardize
@@ -51,3 +53,56 @@ class Stretched(Preprocess):
 
     def transform_target(self, y: Array, statistics: Statistics) -> Array:
         return Standardize().transform_target(y, statistics)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Shells(Divided):
+    """Three classes that lie around each other as the shells of an onion do, by scikit-learn."""
+
+    examples: int = 800
+    features: int = 3
+    data_seed: int = 0
+
+    def load(self) -> Table:
+        x, y = make_gaussian_quantiles(
+            n_samples=self.examples, n_features=self.features, n_classes=3, random_state=self.data_seed
+        )
+        return Table(x, y, classes=("inner", "middle", "outer"))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Corners(Divided):
+    """Four classes of two clouds each, at corners of a cube, of which a share `flip` has another's name."""
+
+    examples: int = 800
+    apart: float = 1.5
+    flip: float = 0.0
+    data_seed: int = 0
+
+    def load(self) -> Table:
+        x, y = make_classification(
+            n_samples=self.examples,
+            n_features=6,
+            n_informative=4,
+            n_classes=4,
+            class_sep=self.apart,
+            flip_y=self.flip,
+            random_state=self.data_seed,
+        )
+        return Table(x, y, classes=("0", "1", "2", "3"))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Friedman(Divided):
+    """Friedman's curved function of five inputs, and noise, by scikit-learn."""
+
+    examples: int = 800
+    noise: float = 1.0
+    data_seed: int = 0
+
+    def load(self) -> Table:
+        x, y = make_friedman1(n_samples=self.examples, n_features=5, noise=self.noise, random_state=self.data_seed)
+        return Table(x, y, classes=None)
