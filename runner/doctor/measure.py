@@ -88,6 +88,7 @@ def inside(run: Run, asked: Curved, theta: Tensor, layout: Layout) -> Inside:
         loss=loss,
         gradient=gradient,
         first_bad=next((number for number, each in enumerate(found, 1) if not each.z.isfinite().all()), None),
+        units=tuple(each.slope.shape[1] for each in found),
         dead=tuple(dead(each.slope) for each in found),
         saturated=tuple((each.slope.abs() < FLAT).double().mean().item() for each in found),
         gates=tuple(bool(((each.slope == 0) | (each.slope.abs() >= FLAT)).all()) for each in found),

@@ -9,8 +9,9 @@ import pytest
 
 from runner.architecture.linear import Linear
 from runner.doctor.base import Case, Slid, Spread
+from runner.doctor.oscillating import swings
 from runner.doctor.rules import RULES, findings
-from runner.doctor.trend import level, rises
+from runner.doctor.trend import alternates, held_up, level, rises
 from tests.doctor.cases import FALL, case
 
 NEARBY = Slid(0.5, 0.4, 0.5, 0.4)
@@ -77,7 +78,7 @@ SEEN: dict[str, tuple[Case, tuple[str, ...], str]] = {
         "12 epochs took the training loss from 1 to 0.2; a last step 64 times as long would have gone on downhill",
     ),
     "StoppedEarly": (
-        case(train=[2.0 - k / 10 for k in range(12)]),
+        case(train=[2.0 - k / 10 for k in range(12)], slid=Slid(0.9, 0.5, 0.9, 0.5)),
         ("epochs=48",),
         "the validation loss was still falling when the limit of 12 epochs came: by 25% in the last 3, to 0.9",
     ),
@@ -139,20 +140,22 @@ SILENT: dict[str, tuple[Case, ...]] = {
     ),
     "TooLow": (
         case(slid=NEARBY, reach=32.0, signal=2.0),
-        case(slid=NEARBY, reach=64.0, signal=1.0),
+        case(slid=NEARBY, reach=64.0, signal=0.3),
         case(slid=replace(NEARBY, val_least=0.49), reach=64.0, signal=2.0),
         case(train=[1.2 - k / 15 for k in range(12)], slid=NEARBY, reach=64.0, signal=2.0),  # two more epochs
     ),
     "StoppedEarly": (
-        case("epochs=13", train=[2.0 - k / 10 for k in range(12)]),
+        case("epochs=13", train=[2.0 - k / 10 for k in range(12)], slid=Slid(0.9, 0.5, 0.9, 0.5)),
+        case(train=[2.0 - k / 10 for k in range(12)], slid=Slid(0.9, 0.88, 0.9, 0.5)),  # nothing lies downhill
         case(train=FALL),
-        case(train=[2.0 - k / 10 for k in range(10)] + [1.2, 1.1]),
-        case(train=[0.01 / k for k in range(1, 13)]),  # of separable classes
+        case(train=[2.0 - k / 10 for k in range(10)] + [1.2, 1.1], slid=Slid(1.1, 0.5, 1.1, 0.5)),
+        case(train=[0.01 / k for k in range(1, 13)], slid=NEARBY),  # of separable classes
     ),
     "Oscillating": (
         case(train=WAVES),
         case("sampler=full", train=FALL),
         case("sampler=full", train=SWING, sharpness=9.0),  # stable below 20
+        case("sampler=full", train=[1.0, 0.3, *[0.2] * 8, 0.29, 0.2]),  # climbs once, by less than a tenth
     ),
     "Overfitting": (
         case(train=OVERFIT[0][:25], val=OVERFIT[1][:25]),
@@ -169,12 +172,15 @@ SILENT: dict[str, tuple[Case, ...]] = {
         case(train=LEVEL, rates=[0.1] * 8 + [0.001] * 4, signal=0.4, slid=FAR),
         case("sampler=full", train=LEVEL, noise=0.0, slid=FAR),
         case(train=[1.0, *[0.2] * 11], inside={"dead": (0.0, 0.4)}),  # not missed
+        case(train=LEVEL, inside={"dead": (0.0, 0.4), "units": (128, 7)}),  # too few for a share
+        case("regularizer=l2", train=LEVEL, inside={"dead": (0.0, 0.4)}),  # by the penalty
     ),
     "NoiseFloor": (
         case(train=LEVEL, slid=NEARBY, signal=0.4),
         case(train=LEVEL, rates=[0.1] * 8 + [0.001] * 4, slid=NEARBY),
         case(train=LEVEL, slid=Slid(0.5, 0.43, 0.5, 0.4)),
         case(train=LEVEL, slid=Slid(0.5, 0.4, 0.5, 0.48)),
+        case("epochs=13", train=LEVEL, val=[1.0, 0.41, *[0.5] * 10], slid=NEARBY),  # stopped: 0.41 was had before
         case("sampler=full", train=LEVEL, slid=NEARBY, noise=0.0),
     ),
     "Underfitting": (
@@ -267,6 +273,40 @@ def test_the_noise_of_the_epochs_does_not_hide_a_level() -> None:
     wild = [1.0, 0.5, 0.9, 0.6, 0.8, 0.5, 0.9, 0.7, 0.8, 0.6, 0.5, 0.75]  # the last three 0.62 in the mean, 0.8 before
     assert level(case(train=wild))
     assert not level(case(train=[1.2 - k / 15 for k in range(12)]))
+
+
+def test_a_run_that_is_stopped_is_held_up_above_what_it_did_not_have_before() -> None:
+    stopped = case("epochs=13", train=LEVEL, val=[1.0, 0.43, *[0.5] * 10], slid=NEARBY)
+    assert held_up(stopped) == pytest.approx(0.1)
+
+
+def test_a_slow_swing_above_where_the_loss_began_is_no_momentum_alone() -> None:
+    thrown = [1.2, 0.4, 0.2, 0.5, 0.9, 1.3, 0.9, 0.4, 0.2, 0.3, 0.4, 0.5]
+    finding = rule("Oscillating").look(case("sampler=full", train=thrown, sharpness=1.0))  # type: ignore[attr-defined]
+    assert finding.change == ("lr=0.033",)
+    dying = case("sampler=full", train=[1.4, *thrown[1:]], sharpness=1.0)
+    assert rule("Oscillating").look(dying) is None  # type: ignore[attr-defined]
+
+
+def test_one_high_climb_late_in_a_run_is_as_much_of_a_swing_as_many_small_ones() -> None:
+    once = case("sampler=full", train=[1.0, 0.3, *[0.2] * 18, 0.31, 0.2], sharpness=10.0)
+    assert swings(once)
+    assert rule("Oscillating").look(once) is not None  # type: ignore[attr-defined]
+
+
+def test_changes_that_do_not_follow_each_other_do_not_alternate() -> None:
+    assert alternates([1.0, 1.1, 1.1, 1.0, 1.0, 1.1]) == 0.0
+
+
+def test_a_gradient_that_vanished_at_the_start_alone_is_told_where_little_was_learned() -> None:
+    faint, strong = {"backward": (1e-5, 1e-3, 1e-2)}, {"backward": (0.1, 0.1, 0.1)}
+    slow = case("init=normal", first=faint, inside=strong, train=[1.0, *[0.5] * 11])
+    assert rule("Vanishing").look(slow).seen == (  # type: ignore[attr-defined]
+        "the gradient of a layer's outputs falls from 0.01 in layer 3 to 1e-05 in layer 1 at the start; "
+        "the training loss is at 0.5"
+    )
+    learned = case("init=normal", first=faint, inside=strong, train=[1.0, *[0.49] * 11])
+    assert rule("Vanishing").look(learned) is None  # type: ignore[attr-defined]
 
 
 def test_momentum_that_swings_at_the_edge_of_its_stability_oscillates() -> None:
