@@ -154,6 +154,7 @@ def test_layers_are_told_from_the_first_to_the_last() -> None:
     assert found.backward == pytest.approx(expected, rel=1e-10)
     assert found.finite
     assert found.first_bad is None
+    assert found.units == tuple(run.architecture.hidden)  # type: ignore[attr-defined]
 
 
 def test_the_first_activation_that_is_not_finite_is_named() -> None:
