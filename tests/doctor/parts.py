@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
 import torch
-from sklearn.datasets import make_classification, make_friedman1, make_gaussian_quantiles
+from sklearn.datasets import make_classification, make_friedman1, make_friedman2, make_gaussian_quantiles, make_s_curve
 from torch import nn
 
 from runner.dataset.base import Divided, Table
@@ -97,12 +98,28 @@ class Corners(Divided):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Friedman(Divided):
-    """Friedman's curved function of five inputs, and noise, by scikit-learn."""
+    """One of Friedman's curved functions, of five or of four inputs, and noise, by scikit-learn."""
 
     examples: int = 800
+    function: int = 1
     noise: float = 1.0
     data_seed: int = 0
 
     def load(self) -> Table:
-        x, y = make_friedman1(n_samples=self.examples, n_features=5, noise=self.noise, random_state=self.data_seed)
+        made = partial(make_friedman1, n_features=5) if self.function == 1 else make_friedman2
+        x, y = made(n_samples=self.examples, noise=self.noise, random_state=self.data_seed)
+        return Table(x, y, classes=None)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Curve(Divided):
+    """How far along a sheet in space, bent like an S, a point lies, by scikit-learn."""
+
+    examples: int = 800
+    noise: float = 0.1
+    data_seed: int = 0
+
+    def load(self) -> Table:
+        x, y = make_s_curve(n_samples=self.examples, noise=self.noise, random_state=self.data_seed)
         return Table(x, y, classes=None)

@@ -1,7 +1,7 @@
 """Runs that were made to have a fault, and healthy ones, each as the words of its command.
 
-The thresholds of the rules were chosen on the lot `chosen`, and corrected after looks at the lot `checked` and at that
-of tests/doctor/seen.py. What the census counts are the runs of tests/doctor/judged.py.
+The thresholds of the rules were chosen on the lot `chosen`, and corrected after looks at the lot `checked` and at those
+of tests/doctor/seen.py and tests/doctor/seen_again.py. What the census counts are the runs of tests/doctor/judged.py.
 """
 
 from __future__ import annotations
