@@ -97,7 +97,8 @@ class Last:
 class Measured:
     """What was measured of a run.
 
-    neighbours  how the nearest training examples answer on the validation part: {"accuracy" or "loss": ...}
+    neighbours  how the nearest training examples answer on the validation part: {"accuracy": ..., "loss": ...}, and
+                the loss of support vectors: {"vectors": ...}; what is not known is left out
     last        None where there is no commit, or the network is not finite there
     """
 

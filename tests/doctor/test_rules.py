@@ -327,6 +327,12 @@ def test_scores_that_are_held_down_are_underfitting_though_the_mistakes_are_few(
     )
 
 
+def test_of_those_that_need_no_training_the_best_is_told() -> None:
+    curved = case(train=LEVEL, neighbours={"loss": 0.4, "vectors": 0.2})
+    finding = rule("Underfitting").look(curved)  # type: ignore[attr-defined]
+    assert finding.seen == ("validation loss 0.5 at best, support vectors 0.2; the training loss has come to a level")
+
+
 HIGH = case(train=LEVEL, neighbours={"loss": 0.2})
 ADVICE: dict[str, tuple[str, Case, tuple[str, ...]]] = {
     "larger than it is": (
