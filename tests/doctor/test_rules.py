@@ -296,6 +296,7 @@ def test_one_high_climb_late_in_a_run_is_as_much_of_a_swing_as_many_small_ones()
 
 def test_changes_that_do_not_follow_each_other_do_not_alternate() -> None:
     assert alternates([1.0, 1.1, 1.1, 1.0, 1.0, 1.1]) == 0.0
+    assert alternates([1.0, 2.0, 1.0, 1.0, 2.0, 1.0]) == 1.0
 
 
 def test_a_gradient_that_vanished_at_the_start_alone_is_told_where_little_was_learned() -> None:
