@@ -28,7 +28,8 @@ class Inside:
 
     loss, gradient      what training descends there, and the norm of its gradient
     first_bad           the first activation, from 1, that is given something that is not finite
-    dead                for each activation, the share of units whose slope is 0 on every example
+    units               for each activation, how many there are
+    dead                for each, the share of units whose slope is 0 on every example
     saturated           for each, the share of inputs at which it is flat
     gates               for each, whether it is flat on one side by design, as a relu, which is no saturation
     backward            for each affine map, the root mean square of dL_i/dz, from the first to the last
@@ -39,6 +40,7 @@ class Inside:
     loss: float
     gradient: float
     first_bad: int | None
+    units: tuple[int, ...]
     dead: tuple[float, ...]
     saturated: tuple[float, ...]
     gates: tuple[bool, ...]
@@ -95,7 +97,8 @@ class Last:
 class Measured:
     """What was measured of a run.
 
-    neighbours  how the nearest training examples answer on the validation part: {"accuracy" or "loss": ...}
+    neighbours  how the nearest training examples answer on the validation part: {"accuracy": ..., "loss": ...}, and
+                the loss of support vectors: {"vectors": ...}; what is not known is left out
     last        None where there is no commit, or the network is not finite there
     """
 

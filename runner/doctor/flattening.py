@@ -22,6 +22,7 @@ HIGH = 0.05  # of a constant answer's loss
 # of a healthy run, and healthy ones come to 0.1.
 ABOVE = 0.15
 KILLED = 0.3  # of the units of a layer; in healthy runs training leaves at most a sixth more dead than the start
+SEVERAL = 8  # units: of fewer, two that die by chance are more than that share
 LOWER = 0.1
 
 
@@ -42,8 +43,7 @@ class Flattening(Rule):
             return None
         if not (level(case) or (len(case.rows) >= SETTLED and rises(case.train) >= OFTEN)):
             return None
-        dead = zip(case.measured.first.dead, case.last.inside.dead, strict=True)
-        killed = max((after - before for before, after in dead), default=0.0)
+        killed = by_training(case)
         # where the loss is as low as it can be, the units that died were not missed
         missed = killed >= KILLED and (held_up(case) >= UNFINISHED or case.train[-1] >= HALF * case.chance)
         longer = signal_to_noise(case) >= NOISE_ALONE and not lowered(case)
@@ -59,6 +59,18 @@ class Flattening(Rule):
         if missed:
             seen += f"; training has killed {killed:.0%} of the units of a layer"
         return self.found(seen, times_rate(case, LOWER))
+
+
+def by_training(case: Case) -> float:
+    """The largest share of the units of a layer that training has killed; 0 where a penalty may have done it.
+
+    A penalty that outweighs the loss draws the weights to 0, and units with them, at any rate.
+    """
+    if case.measured is None or case.last is None or case.run.regularizer.term:
+        return 0.0
+    first, last = case.measured.first, case.last.inside
+    layers = zip(last.units, first.dead, last.dead, strict=True)
+    return max((after - before for units, before, after in layers if units >= SEVERAL), default=0.0)
 
 
 def standing(case: Case) -> int:

@@ -88,6 +88,7 @@ def inside(run: Run, asked: Curved, theta: Tensor, layout: Layout) -> Inside:
         loss=loss,
         gradient=gradient,
         first_bad=next((number for number, each in enumerate(found, 1) if not each.z.isfinite().all()), None),
+        units=tuple(each.slope.shape[1] for each in found),
         dead=tuple(dead(each.slope) for each in found),
         saturated=tuple((each.slope.abs() < FLAT).double().mean().item() for each in found),
         gates=tuple(bool(((each.slope == 0) | (each.slope.abs() >= FLAT)).all()) for each in found),
@@ -139,14 +140,29 @@ def spread(x: Tensor) -> Spread:
 
 
 def neighbours(run: Run, m: Material) -> dict[str, float]:
-    """How the mean, or the majority, of the nearest training examples answers on the validation part."""
+    """How the mean, or the majority, of the nearest training examples answers on the validation part.
+
+    With numbers, what support vectors answer, too: where the target changes along many columns, the nearest of a
+    thousand examples are not near, and their mean lies off the curve.
+    """
     (x, y), (other, wanted) = some(m.train), some(m.validation)
     x, other = x.flatten(1).double(), other.flatten(1).double()
     deviation = x.std(0).clamp(min=1e-12)
     nearest = torch.cdist(other / deviation, x / deviation).topk(min(NEIGHBOURS, len(x)), largest=False).indices
     if y.is_floating_point():
-        return {"loss": run.loss.value(y[nearest].mean(1, keepdim=True), wanted).item()}
+        smooth = support_vectors(x / deviation, y, other / deviation)
+        answers = {"loss": y[nearest].mean(1, keepdim=True), "vectors": smooth}
+        return {name: run.loss.value(answer, wanted).item() for name, answer in answers.items()}
     return {"accuracy": (y[nearest].mode(1).values == wanted).double().mean().item(), **shares(run, y[nearest], wanted)}
+
+
+def support_vectors(x: Tensor, y: Tensor, other: Tensor) -> Tensor:
+    """What scikit-learn's support vector regression, by its defaults, answers to `other [M, d]`: `[M, 1]`."""
+    from sklearn.svm import SVR  # here, since it takes a second
+
+    mean, deviation = y.mean(), y.std(correction=0).clamp(min=1e-12)
+    machine = SVR().fit(x.numpy(force=True), ((y - mean) / deviation).numpy(force=True))
+    return mean + deviation * torch.from_numpy(machine.predict(other.numpy(force=True))).to(y).unsqueeze(1)
 
 
 def shares(run: Run, nearest: Tensor, wanted: Tensor) -> dict[str, float]:

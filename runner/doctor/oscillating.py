@@ -4,7 +4,7 @@ import math
 from typing import final
 
 from runner.doctor.base import Case, Finding, Rule, number, times_rate
-from runner.doctor.trend import OFTEN, alternates, rises
+from runner.doctor.trend import OFTEN, TENTH, alternates, climbed, rises
 
 LOWER = 1 / 3  # Grosse's grid: 0.1, 0.03, 0.01
 # Of the curvature at which the rule stops to converge: above it, gradient descent jumps to the other side of the valley
@@ -27,7 +27,7 @@ class Oscillating(Rule):
     source = 'Grosse, CSC321 lecture 8: "too large: oscillations"; Cohen et al. 2021 (arXiv 2103.00065)'
 
     def look(self, case: Case) -> Finding | None:
-        if not (swings(case) and (alternates(case.train) >= TURNS or at_the_edge(case))):
+        if not (swings(case) and (alternates(case.train) >= TURNS or at_the_edge(case) or thrown_up(case))):
             return None
         seen = f"each step sees all the examples, and the loss rose in {rises(case.train, 0):.0%} of the epochs"
         if case.last is not None and math.isfinite(case.last.sharpness):
@@ -39,10 +39,17 @@ class Oscillating(Rule):
 
 def swings(case: Case) -> bool:
     """Whether the loss of all the examples goes up again and again."""
-    return not case.in_batches and case.long_enough and case.steps_by_rate and rises(case.train, 0) >= OFTEN
+    if case.in_batches or not case.long_enough or not case.steps_by_rate:
+        return False
+    return rises(case.train, 0) >= OFTEN or climbed(case.train) >= TENTH * case.chance
 
 
 def at_the_edge(case: Case) -> bool:
     """Whether the curvature is measured, and too large for the rate."""
     stable = case.run.optimizer.stable_below(case.rows[-1]["lr"])
     return case.last is not None and stable is not None and case.last.sharpness >= EDGE * stable
+
+
+def thrown_up(case: Case) -> bool:
+    """Whether the loss climbed above where it began: what swings by momentum alone does not, as a pendulum does not."""
+    return max(case.train[1:]) > max(case.train[0], case.chance)

@@ -6,8 +6,7 @@ from runner.doctor.base import Case, Finding, Rule, number
 from runner.doctor.trend import UNFINISHED, held_up, left, quarter, rises
 
 STEEP = 0.1  # of the validation loss, in the last quarter
-# Of a constant answer's loss: of separable classes the loss falls for ever, as 1/t, and by then it is of no account.
-MATTERS = 0.005
+BOTTOM = UNFINISHED / 2  # of a constant answer's loss; the steps downhill that are tried do not find all
 TIMES = 4  # as many epochs
 
 
@@ -31,11 +30,19 @@ class StoppedEarly(Rule):
         steep = 1 - now / before if before > 0 else 0.0
         if not case.train[-1] < case.train[-1 - quarter(case.train)]:
             return None
-        falls_yet = steep >= STEEP and before - now >= MATTERS * case.chance
-        if not falls_yet and max(left(case), held_up(case)) < UNFINISHED:
+        if nothing_left(case):
+            return None
+        if steep < STEEP and max(left(case), held_up(case)) < UNFINISHED:
             return None
         seen = (
             f"the validation loss was still falling when the limit of {count} epochs came: by {steep:.0%} in the last "
             f"{quarter(case.val)}, to {number(now)}"
         )
         return self.found(seen, f"epochs={TIMES * case.run.epochs}")
+
+
+def nothing_left(case: Case) -> bool:
+    """Whether more epochs have little to win: the loss is as good as 0, as of separable classes, or lies no higher than
+    what is downhill."""
+    lowest = case.last is not None and case.last.slid.before - case.last.slid.least < BOTTOM * case.chance
+    return case.val[-1] < UNFINISHED * case.chance or lowest

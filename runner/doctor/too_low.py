@@ -5,7 +5,7 @@ from typing import final
 
 from runner.doctor.base import Case, Finding, Rule, number, times_rate
 from runner.doctor.stopped_early import TIMES
-from runner.doctor.trend import HALF, UNFINISHED, left, quarter, signal_to_noise
+from runner.doctor.trend import HALF, NOISE_ALONE, UNFINISHED, left, quarter, signal_to_noise
 
 # Times that a step could be longer. Gradient descent has its best step along an eigenvector at 1 / lambda; a good rate
 # is near 1 / lambda of the largest, so that late steps could be 10 times longer, along flatter ones.
@@ -28,7 +28,7 @@ class TooLow(Rule):
         if case.last is None or not case.long_enough or not case.steps_by_rate:
             return None
         reach, plain = case.last.reach, signal_to_noise(case)
-        if not (reach >= LONGER and plain > 1 and left(case) >= UNFINISHED):
+        if not (reach >= LONGER and plain >= NOISE_ALONE and left(case) >= UNFINISHED):
             return None
         if case.train[-1] < HALF * case.chance and more_epochs(case) <= (TIMES - 1) * len(case.rows):
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import fmean as mean
 
 from runner.doctor.base import Case
 
@@ -50,10 +51,29 @@ def rises(values: Sequence[float], since: float = 0.5) -> float:
     return sum(after > before * (1 + BUMP) for before, after in pairwise(half)) / (len(half) - 1)
 
 
+def climbed(values: Sequence[float]) -> float:
+    """By how much the loss rose after the first quarter of the run, all rises together.
+
+    >>> climbed([9.0, 1.0, 2.0, 1.5])
+    1.0
+    """
+    return sum(max(0.0, after - before) for before, after in pairwise(values[quarter(values) :]))
+
+
 def falls(values: Sequence[float]) -> float:
-    """By how much the mean of the last quarter lies below the mean of the quarter before it."""
+    """By how much the mean of the last quarter lies below the lowest mean of as many epochs before it.
+
+    >>> falls([9.0, 4.0, 3.0, 2.0]), falls([9.0, 1.0, 3.0, 2.0])
+    (1.0, -1.0)
+    """
     count = quarter(values)
-    return sum(values[-2 * count : -count]) / count - sum(values[-count:]) / count
+    before = values[:-count]
+    return min(mean(before[k : k + count]) for k in range(len(before) - count + 1)) - at_the_end(values)
+
+
+def at_the_end(values: Sequence[float]) -> float:
+    """The mean of the last quarter: the very last may be a good one or a bad one."""
+    return mean(values[-quarter(values) :])
 
 
 def wavering(values: Sequence[float]) -> float:
@@ -67,8 +87,8 @@ def wavering(values: Sequence[float]) -> float:
 
 
 def level(case: Case) -> bool:
-    """Whether the training loss has come to a level: its last quarter lies not below the one before, but by a little,
-    or by as much as chance makes of epochs that waver so."""
+    """Whether the training loss has come to a level: its last quarter lies not below those before, but by a little, or
+    by as much as chance makes of epochs that waver so."""
     if len(case.rows) < SETTLED:
         return False
     return falls(case.train) < max(BUMP * case.chance, DEVIATIONS * wavering(case.train))
@@ -77,14 +97,15 @@ def level(case: Case) -> bool:
 def held_up(case: Case) -> float:
     """By which share of a constant answer's loss the last epochs lie, in the mean, above what lies downhill.
 
-    The last theta alone may be a good one or a bad one of those that the noise throws it to. 0 where the validation
-    loss does not fall with it, or that is not known.
+    The last theta alone may be a good one or a bad one of those that the noise throws it to. 0 where that is not known,
+    or where the validation loss does not fall with it: below its last epochs, or, in a run that a stop rule ended since
+    it was best long before, below that best.
     """
     if case.last is None or not case.chance > 0:
         return 0.0
-    count, slid = quarter(case.train), case.last.slid
-    train, val = (sum(losses[-count:]) / count for losses in (case.train, case.val))
-    return (train - slid.least) / case.chance if slid.val_least <= BETTER * val else 0.0
+    slid = case.last.slid
+    had = min(case.val) if len(case.rows) < case.run.limit else at_the_end(case.val)
+    return (at_the_end(case.train) - slid.least) / case.chance if slid.val_least <= BETTER * had else 0.0
 
 
 def lowered(case: Case) -> bool:
@@ -102,13 +123,13 @@ def at_rest(case: Case) -> bool:
 
 
 def alternates(values: Sequence[float]) -> float:
-    """Which share of the changes that are more than a bump go the other way than the one before.
+    """Which share of the changes that follow each other, both more than a bump, go opposite ways.
 
     >>> alternates([1.0, 2.0, 1.0, 2.0]), alternates([1.0, 2.0, 3.0, 2.0, 1.0])
     (1.0, 0.3333333333333333)
     """
-    changes = [after - before for before, after in pairwise(values) if abs(after - before) > BUMP * before]
-    turns = [before * after < 0 for before, after in pairwise(changes)]
+    changes = [after - before if abs(after - before) > BUMP * before else 0.0 for before, after in pairwise(values)]
+    turns = [before * after < 0 for before, after in pairwise(changes) if before * after]
     return sum(turns) / len(turns) if turns else 0.0
 
 

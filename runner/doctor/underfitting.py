@@ -20,9 +20,11 @@ DEVIATIONS = 3.0  # of the difference of two shares: by chance once in 700 runs
 class Underfitting(Rule):
     """A network too small, or held too short: it has come to its level, and its nearest neighbours know better.
 
-    The answer of the nearest training examples needs no training, no rate and no capacity.
+    The answer of the nearest training examples needs no training, no rate and no capacity; that of support vectors,
+    with numbers, follows a curve between them.
 
-    Source: Cover & Hart 1967: with many examples it errs at most twice as often as anything can.
+    Source: Cover & Hart 1967: with many examples it errs at most twice as often as anything can. Smola & Schoelkopf
+    2004, support vector regression.
     """
 
     name = "underfitting"
@@ -55,12 +57,17 @@ def in_loss(case: Case, theirs: Mapping[str, float]) -> str | None:
     """What is seen where it loses clearly more, as where a penalty holds the scores of the right answers down."""
     if "loss" not in theirs:
         return None
-    row = case.rows[case.best - 1]
-    if min(row["train_loss"], row["val_loss"]) <= max(TIMES * theirs["loss"], theirs["loss"] + APART * case.chance):
+    row, (who, their) = case.rows[case.best - 1], knows_best(theirs)
+    if min(row["train_loss"], row["val_loss"]) <= max(TIMES * their, their + APART * case.chance):
         return None
-    answer = "shares" if "accuracy" in theirs else "mean"
-    best, nearest = number(row["val_loss"]), number(theirs["loss"])
-    return f"validation loss {best} at best, the {answer} of the {NEIGHBOURS} nearest {nearest}"
+    return f"validation loss {number(row['val_loss'])} at best, {who} {number(their)}"
+
+
+def knows_best(theirs: Mapping[str, float]) -> tuple[str, float]:
+    """Who of those that need no training loses least, and how much."""
+    if theirs.get("vectors", math.inf) < theirs["loss"]:
+        return "support vectors", theirs["vectors"]
+    return f"the {'shares' if 'accuracy' in theirs else 'mean'} of the {NEIGHBOURS} nearest", theirs["loss"]
 
 
 def larger(case: Case) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ INSIDE = Inside(
     loss=1.0,
     gradient=0.1,
     first_bad=None,
+    units=(128, 128),
     dead=(0.0, 0.0),
     saturated=(0.5, 0.5),
     gates=(True, True),

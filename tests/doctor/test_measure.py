@@ -6,8 +6,11 @@ import math
 
 import pytest
 import torch
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 from torch import Tensor
 
 from runner.core.curvature import Curved
@@ -91,7 +94,7 @@ def test_a_batch_of_all_examples_has_no_noise() -> None:
     assert measure.signal_and_noise(run, m, asked, m.theta)[1] == 0
 
 
-def test_the_neighbours_answer_as_those_of_scikit_learn() -> None:
+def test_the_neighbours_and_support_vectors_answer_as_those_of_scikit_learn() -> None:
     run, m, _ = ready(*IRIS)
     (x, y), (other, wanted) = measure.some(m.train), measure.some(m.validation)
     twin = KNeighborsClassifier(measure.NEIGHBOURS).fit(x / x.std(0), y)
@@ -103,7 +106,12 @@ def test_the_neighbours_answer_as_those_of_scikit_learn() -> None:
     run, m, _ = ready(*PLANE)
     (x, y), (other, wanted) = measure.some(m.train), measure.some(m.validation)
     guess = KNeighborsRegressor(measure.NEIGHBOURS).fit(x / x.std(0), y).predict(other / x.std(0))
-    assert measure.neighbours(run, m) == {"loss": pytest.approx(((guess - wanted.numpy()) ** 2).mean())}
+    machine = TransformedTargetRegressor(SVR(), transformer=StandardScaler()).fit(x / x.std(0), y)
+    smooth = machine.predict(other / x.std(0))
+    assert measure.neighbours(run, m) == {
+        "loss": pytest.approx(((guess - wanted.numpy()) ** 2).mean()),
+        "vectors": pytest.approx(((smooth - wanted.numpy()) ** 2).mean(), rel=1e-3),  # libsvm stops at 1e-3
+    }
 
 
 def test_columns_are_compared_with_the_middle_one_and_constants_left_out() -> None:
@@ -154,6 +162,7 @@ def test_layers_are_told_from_the_first_to_the_last() -> None:
     assert found.backward == pytest.approx(expected, rel=1e-10)
     assert found.finite
     assert found.first_bad is None
+    assert found.units == tuple(run.architecture.hidden)  # type: ignore[attr-defined]
 
 
 def test_the_first_activation_that_is_not_finite_is_named() -> None:
