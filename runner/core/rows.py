@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -138,7 +138,7 @@ def picked(vector: Tensor, numbers: Sequence[int]) -> Tensor:
     return vector.index_select(0, positions(tuple(numbers), vector.device))
 
 
-@lru_cache
+@cache  # for good: what was captured reads them where they lie
 def positions(numbers: tuple[int, ...], device: torch.device) -> Tensor:
     """Numbers on a device, which is told them once."""
     return torch.tensor(numbers, device=device)
