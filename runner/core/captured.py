@@ -5,15 +5,16 @@ notes what is asked for. A replay has the GPU do all of it again at one word, wi
 places by then.
 
 Whether work is replayed changes no number: a replay must be seen to give the very bits that asking gives, and sooner;
-else the work is asked for as before. So nobody has to choose, and a run that is resumed need not know.
+else the work is asked for as before. Both find what they are given in one place, for kernels round differently where
+their factors are aligned otherwise. So nobody has to choose, and a run that is resumed need not know.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -21,18 +22,20 @@ from torch import Tensor
 
 Tensors = tuple[Tensor, ...]
 Work = Callable[..., Tensors]
+Replay = Callable[[], None]
 Form = tuple[tuple[torch.Size, torch.dtype], ...]
 
 ASKED = 3  # times at least before work is captured, for at first libraries choose their kernels
-WORTH_S = 0.3  # spent on asking before that: about what a capture takes, so that it never costs much more than it saves
-MOST = 4  # forms that are captured, since each keeps its memory: an epoch has two, of whole batches and of the last
+WORTH_S = 0.3  # spent on asking before that: about what a capture takes, so that it costs little more than it may save
+LONG_S = 0.005  # what takes a device longer is not held up by being asked for, and its capture would keep much memory
+MOST = 4  # forms that have a place, which keeps memory: an epoch has two, of whole batches and of the last
 ROUNDS = 5  # of timing; the shortest counts
 
 
 class Capturer(Protocol):
     """A device whose work can be captured."""
 
-    def capture(self, work: Callable[[], Tensors]) -> tuple[Tensors, Callable[[], None]]:
+    def capture(self, work: Callable[[], Tensors]) -> tuple[Tensors, Replay]:
         """The tensors in which its results lie, and what has it done again.
 
         Raises `RuntimeError` for work that waits for the device, or for which there is no memory.
@@ -48,21 +51,27 @@ class CudaGraphs:
 
     device: torch.device
 
-    def capture(self, work: Callable[[], Tensors]) -> tuple[Tensors, Callable[[], None]]:
-        with torch.cuda.device(self.device):
-            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            beside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(beside):
-                work()  # libraries take what memory they need for themselves, for each stream
-            torch.cuda.current_stream().wait_stream(beside)
-            graph = torch.cuda.CUDAGraph()
+    def capture(self, work: Callable[[], Tensors]) -> tuple[Tensors, Replay]:
+        stream = beside(self.device)
+        graph = torch.cuda.CUDAGraph()
+        # torch.cuda.graph does not give back the stream that it found, if a capture fails.
+        with torch.cuda.device(self.device), torch.cuda.stream(stream):
+            torch.cuda.synchronize()
+            work()  # libraries take what memory they need for themselves, for each stream
             # The thread that fetches examples goes on meanwhile, and may do what would spoil a capture of its own.
-            with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 found = work()
+        torch.cuda.synchronize(self.device)
         return found, graph.replay
 
     def wait(self) -> None:
         torch.cuda.synchronize(self.device)
+
+
+@cache
+def beside(device: torch.device) -> torch.cuda.Stream:
+    """The one stream for captures there: libraries keep memory for each that they have seen."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def capturer_of(device: torch.device) -> Capturer | None:
@@ -70,80 +79,94 @@ def capturer_of(device: torch.device) -> Capturer | None:
     return CudaGraphs(device) if device.type == "cuda" else None
 
 
-@dataclass(frozen=True)
-class Captured:
-    """Work that was captured, as a function of tensors of one form. What it gives is valid until the next call."""
+@dataclass
+class Place:
+    """Where work finds tensors of one form, and what is known of it.
+
+    found, replay  where its results lie, and what has it done again; None while it is asked for
+    settled        whether that was decided
+    """
 
     given: Tensors
-    found: Tensors
-    replay: Callable[[], None]
-
-    @classmethod
-    def of(cls, capturer: Capturer, work: Work, given: Tensors) -> Captured:
-        """The work on such tensors."""
-        places = tuple(tensor.clone() for tensor in given)
-        return cls(places, *capturer.capture(lambda: work(*places)))
-
-    def __call__(self, *given: Tensor) -> Tensors:
-        torch._foreach_copy_(self.given, given)
-        self.replay()
-        return self.found
+    asked: int = 0
+    spent_s: float = 0.0
+    found: Tensors = ()
+    replay: Replay | None = None
+    settled: bool = False
 
 
 class Captures:
-    """Work as a function of tensors, captured for each form of them that comes again and again.
+    """Work of one kind, captured for each form of what it is given that comes again and again.
 
-    work     gives tensors; what it does depends on those it is given and on what lies in tensors that it keeps, on
-             nothing else; it never looks at a number
-    changes  the tensors that it keeps and writes, which stay the same tensors
+    changes  the tensors that the work keeps and writes, which stay the same tensors
+    worth_s  how long asking is to have taken before that
     """
 
-    def __init__(self, capturer: Capturer, work: Work, changes: Sequence[Tensor] = ()) -> None:
-        self.capturer, self.work, self.changes = capturer, work, tuple(changes)
-        self.asked: Counter[Form] = Counter()
-        self.spent_s: dict[Form, float] = defaultdict(float)
-        self.ways: dict[Form, Work] = {}
+    def __init__(self, capturer: Capturer, changes: Sequence[Tensor] = ()) -> None:
+        self.capturer, self.changes = capturer, tuple(changes)
+        self.worth_s = WORTH_S
+        self.places: dict[Form, Place] = {}
+        self.failed = False  # a capture, after which none is tried: what cannot be captured cannot in another form
 
-    def __call__(self, *given: Tensor) -> Tensors:
+    def __call__(self, work: Work, *given: Tensor) -> Tensors:
+        """What the work gives; valid until the next call.
+
+        work: gives tensors; what it does depends on those it is given and on what lies in tensors that it keeps, on
+            nothing else; it never looks at a number. The same one in every call.
+        """
         form = tuple((tensor.shape, tensor.dtype) for tensor in given)
-        if form in self.ways:
-            return self.ways[form](*given)
-        if self.asked[form] < ASKED or self.spent_s[form] < WORTH_S or len(self.ways) == MOST:
-            return self.noted(form, given)
-        self.ways[form] = self.chosen(given)
-        return self.ways[form](*given)
-
-    def noted(self, form: Form, given: Tensors) -> Tensors:
-        """The work, asked for; how often it was, and how long that took, which is the time that replays save."""
+        place = self.places.get(form)
+        if place is None:
+            if len(self.places) == MOST:
+                return work(*given)
+            place = self.places[form] = Place(tuple(torch.empty_like(tensor) for tensor in given))
+        torch._foreach_copy_(place.given, given)
+        if not place.settled and place.asked >= ASKED and place.spent_s >= self.worth_s:
+            self.settle(place, work)
+        if place.replay is not None:
+            place.replay()
+            return place.found
         begun = time.perf_counter()
-        found = self.work(*given)
-        self.asked[form] += 1
-        self.spent_s[form] += time.perf_counter() - begun
+        found = work(*place.given)
+        place.asked += 1
+        place.spent_s += time.perf_counter() - begun
         return found
 
     @property
     def replays(self) -> bool:
         """Whether anything is replayed."""
-        return any(way is not self.work for way in self.ways.values())
+        return any(place.replay is not None for place in self.places.values())
 
-    def chosen(self, given: Tensors) -> Work:
-        """The replay where it gives the same and is faster, else the work itself."""
+    def settle(self, place: Place, work: Work) -> None:
+        """Decide whether the work is replayed there: where that gives the same and is faster."""
+        place.settled = True
+        if self.failed or self.seconds(lambda: work(*place.given)) > LONG_S:
+            return
         try:
-            captured = Captured.of(self.capturer, self.work, given)
+            found, replay = self.capturer.capture(lambda: work(*place.given))
+            if self.alike(found, replay, lambda: work(*place.given)):
+                place.found, place.replay = found, replay
         except RuntimeError:
-            return self.work
-        ways: tuple[Work, Work] = self.work, captured
-        asked, replayed = (tuple(tensor.clone() for tensor in (*way(*given), *self.changes)) for way in ways)
-        if not all(torch.equal(one, other) for one, other in zip(asked, replayed, strict=True)):
-            return self.work  # also where a number is NaN
-        seconds = [[self.seconds(way, given) for way in ways] for _ in range(ROUNDS)]
-        slow, fast = map(min, zip(*seconds, strict=True))
-        return captured if fast < slow else self.work
+            self.failed = True
 
-    def seconds(self, work: Work, given: Tensors) -> float:
+    def alike(self, found: Tensors, replay: Replay, ask: Callable[[], Tensors]) -> bool:
+        """Whether a replay leaves the bits that asking leaves, in less time."""
+        asked = bits((*ask(), *self.changes))
+        replay()
+        if not all(map(torch.equal, asked, bits((*found, *self.changes)))):
+            return False
+        times = [(self.seconds(ask), self.seconds(replay)) for _ in range(ROUNDS)]
+        return min(fast for _, fast in times) < min(slow for slow, _ in times)
+
+    def seconds(self, work: Callable[[], object]) -> float:
         """How long it takes, with nothing else to do."""
         self.capturer.wait()
         begun = time.perf_counter()
-        work(*given)
+        work()
         self.capturer.wait()
         return time.perf_counter() - begun
+
+
+def bits(tensors: Tensors) -> list[Tensor]:
+    """Copies of what lies in tensors, as bytes: NaN is equal to itself, and 0 is not -0."""
+    return [tensor.detach().clone().reshape(-1).view(torch.uint8) for tensor in tensors]

@@ -97,9 +97,7 @@ class Objective:
         self._grad_views = layout.views(self._grad)
         self._one = torch.ones((), dtype=theta.dtype, device=theta.device)
         self.capturer = capturer
-        self.captures = None
-        if capturer is not None:
-            self.captures = Captures(capturer, self._with_noise, (self._grad, *self.buffers.values()))
+        self.captures = None if capturer is None else Captures(capturer, (self._grad, *self.buffers.values()))
 
     def on(self, x: Tensor, y: Tensor, noise: torch.Generator | None = None) -> None:
         """Take `x [B, ...]` and `y [B]` as the mini-batch and draw its noise from the stream `noise`."""
@@ -164,11 +162,11 @@ class Objective:
                 part.keep()
 
     def _differentiate(self) -> float:
-        if self.captures is None:
+        if self.captures is None or not self.module.training:
             output, *numbers = self._work(self.x, self.y)
         else:
             masks = [part.mask for part in self._noisy if part.mask is not None]
-            output, *numbers = self.captures(self.x, self.y, *masks)
+            output, *numbers = self.captures(self._with_noise, self.x, self.y, *masks)
             output = output.clone()  # it lies where the next replay writes
         return self._told(output, *read(numbers))
 

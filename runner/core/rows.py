@@ -173,9 +173,7 @@ class Rows:
         self._mapped = self._network if whole else mapped(self._network)
         self._by_loss = alike(self.losses)
         self._penalties = [each for each in alike([each.penalty for each in objectives]) if each.what is not None]
-        self.captures = None
-        if one.capturer is not None:
-            self.captures = Captures(one.capturer, self._work, tuple(self.buffers.values()))
+        self.captures = None if one.capturer is None else Captures(one.capturer, tuple(self.buffers.values()))
 
     def __len__(self) -> int:
         return len(self.objectives)
@@ -207,7 +205,7 @@ class Rows:
             self._masks = [torch.stack([mask for mask in drawn[number] if mask is not None]) for number in self._layers]
 
     def value_and_grad(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """L_k(theta_k) `[K]` and its gradients `[K, P]`.
+        """L_k(theta_k) `[K]` and its gradients `[K, P]`, valid until the next call.
 
         Raises `RowsDiverged` where one of them is not finite.
         """
@@ -215,10 +213,10 @@ class Rows:
         if self.captures is None:
             output, means, values, g, norms = self._work(theta, self.x, self.y, *self._masks)
         else:
-            output, means, values, g, norms = self.captures(theta, self.x, self.y, *self._masks)
+            output, means, values, g, norms = self.captures(self._work, theta, self.x, self.y, *self._masks)
         self._refuse_infinite(means, values, norms)
         if self._fresh:
-            if self.captures is not None:  # they lie where the next replay writes
+            if self.captures is not None:  # which may write there again
                 means, norms, output = means.clone(), norms.clone(), output.clone()
             self._fresh, self.first, self.output = False, (means, norms), output
             with self._kept.holding(list(self.buffers.values())):

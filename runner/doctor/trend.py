@@ -21,7 +21,7 @@ HALF = 0.5  # of what a constant answer loses: above it, little is learned
 TENTH = 0.1  # of the highest rate: with less, a run of the same length is a tenth of a run
 QUARTER = 4
 OFTEN = 0.1  # of the epochs: gradient descent below its stability never rises, at its edge now and then
-DEVIATIONS = 2.0  # of a difference of means: by chance once in 40
+DEVIATIONS = 2.0  # of a difference of two means: by chance once in 40, of one to the lowest of several more often
 SETTLED = 8  # epochs, two in each quarter: fewer cannot be said to have come to a level
 
 
@@ -77,9 +77,10 @@ def at_the_end(values: Sequence[float]) -> float:
 
 
 def wavering(values: Sequence[float]) -> float:
-    """The standard error of `falls`, if the epochs of the last two quarters differ by chance.
+    """The standard error of a difference of two quarters' means, if their epochs differ by chance.
 
-    By the differences of neighbours, to which a slope adds little.
+    By the differences of neighbours in the last two, to which a slope adds little. That of `falls`, which takes the
+    lowest of all windows before, is somewhat larger.
     """
     count = quarter(values)
     steps = [after - before for before, after in pairwise(values[-2 * count :])]

@@ -50,7 +50,6 @@ def of_few(made: Run, paths: Sequence[Trajectory], view: View) -> Iterator[str]:
         for own, loss in zip(places, losses, strict=True)
     ]
     yield f"numbers:    {tables.of_paths(view.folder / 'landscape_paths.csv', paths, both, off)}"
-    drawn.note(view.folder, "landscape", view.command)
     from runner.plot.landscape import contours, film  # matplotlib; the text need not wait for it
 
     labels = names(run, m.layout)
@@ -74,6 +73,7 @@ def of_few(made: Run, paths: Sequence[Trajectory], view: View) -> Iterator[str]:
     )
     for path in (*contours.draw(view.folder, "landscape", picture), film.draw(view.folder, "landscape", picture)):
         yield f"picture:    {path}"
+    drawn.note(view.folder, "landscape", view.command)
 
 
 def sight(

@@ -45,7 +45,6 @@ def of_lines(run: Run, paths: Sequence[Trajectory], train: Surface, validation: 
     for line in lines:
         yield f"line:       {line.name}: {line.told}"
     yield f"numbers:    {tables.of_lines(view.folder / 'landscape_line.csv', lines)}"
-    drawn.note(view.folder, "landscape_line", view.command)
     from runner.plot.landscape import line as plot  # matplotlib; the text need not wait for it
 
     shown = [
@@ -54,6 +53,7 @@ def of_lines(run: Run, paths: Sequence[Trajectory], train: Surface, validation: 
     note = f"straight from the start of each run to its end · mean over {train.examples:,} training examples"
     for path in plot.draw(view.folder, "landscape_line", f"{subject(run)}: on the line", note, shown):
         yield f"picture:    {path}"
+    drawn.note(view.folder, "landscape_line", view.command)
 
 
 def of_plane(
@@ -78,7 +78,6 @@ def of_plane(
     visible = np.ptp(kept, axis=0).max() > SHORT * seen.width
     if not visible:
         yield f"paths:      shorter than {100 * SHORT:.0f} % of the picture on this plane, and not drawn"
-    drawn.note(view.folder, stem, view.command)
     from runner.plot.landscape import contours, film  # matplotlib; the text need not wait for it
 
     tracks = [
@@ -109,6 +108,7 @@ def of_plane(
         yield f"picture:    {path}"
     if visible and max(len(each.steps) for each in paths) > 2:
         yield f"picture:    {film.draw(view.folder, stem, picture)}"
+    drawn.note(view.folder, stem, view.command)
 
 
 def leaving(one: Trajectory, far: Values) -> tuple[str, str]:

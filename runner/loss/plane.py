@@ -31,4 +31,4 @@ class Plane(Function):
     slope: tuple[Number, Number] = (1.0, 0.1)
 
     def at(self, x: Tensor, step: Tensor) -> Tensor:
-        return x @ x.new_tensor(self.slope)
+        return self.slope[0] * x[..., 0] + self.slope[1] * x[..., 1]

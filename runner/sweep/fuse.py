@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from runner.core import device as devices
+from runner.core.captured import ASKED
 from runner.core.errors import Diverged, OptrunError
 from runner.core.parts import OnDevice
 from runner.core.precision import ROUNDED
@@ -131,7 +132,14 @@ def measured(run: Run, m: Material, count: int) -> tuple[float, float]:
     rows.on(torch.stack([x] * count), torch.stack([y] * count), [None] * count)
     kept = {name: buffer.clone() for name, buffer in m.objective.buffers.items()}
     m.objective.on(x, y)
-    alone, together = in_turns(lambda: m.objective.value_and_grad(m.theta), lambda: rows.value_and_grad(theta), count)
+    ways: tuple[Callable[[], object], ...]
+    ways = (lambda: m.objective.value_and_grad(m.theta)), (lambda: rows.value_and_grad(theta))
+    for captures, ask in zip((m.objective.captures, rows.captures), ways, strict=True):
+        if captures is not None:  # as training will do, once it has asked long enough
+            captures.worth_s = 0.0
+            for _ in range(ASKED + 1):
+                ask()
+    alone, together = in_turns(*ways, count)
     for name, buffer in m.objective.buffers.items():
         buffer.copy_(kept[name])
     return alone, together / count

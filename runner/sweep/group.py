@@ -144,7 +144,9 @@ class Room:
     @property
     def usual(self) -> int:
         """How many go side by side on its device, where it does not matter otherwise."""
-        return LANES.get(self.m.device.type, LANES["cpu"])
+        if not devices.is_here(self.run.device):
+            return UNKNOWN
+        return LANES.get(devices.resolve(self.run.device).type, LANES["cpu"])
 
     @cached_property
     def fits(self) -> int:

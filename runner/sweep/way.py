@@ -61,5 +61,9 @@ class Way:
                 self.screen.say(f"{kept.words(noted)}, as it was started; engine=NAME chooses another")
         else:
             way = self
+            if about.get("elsewhere") and not self.named:  # by a version that did not note its engine
+                self.screen.say(
+                    "the sweep was started on a cluster, and goes on here; engine=NAME chooses another place"
+                )
         way.engine.ready(way.workers)
         return way

@@ -7,7 +7,7 @@ capture, and their results go where they went. Whoever looks at a number during 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,11 +16,22 @@ from torch.utils._pytree import tree_leaves
 
 from runner.core.captured import Tensors
 
-LOOKS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default, torch.ops.aten.nonzero.default)
+ATEN = torch.ops.aten
+# On a GPU these wait for it, some of them inside: to see whether a matrix could be taken apart, or how large it is.
+LOOKS = {
+    *(ATEN._local_scalar_dense.default, ATEN.equal.default, ATEN.nonzero.default),
+    *(ATEN._linalg_check_errors.default, ATEN.linalg_matrix_exp.default, ATEN._linalg_eigh.default),
+    *(ATEN._linalg_solve_ex.default, ATEN.linalg_inv_ex.inverse),
+}
 
 
 class Tape(TorchDispatchMode):
-    """The operations of some work, in order: what is done, on what, and where the results lie."""
+    """The operations of some work, in order: what is done, on what, and where the results lie.
+
+    running  whether one is
+    """
+
+    running: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,8 +68,12 @@ class Tapes:
 
     def capture(self, work: Callable[[], Tensors]) -> tuple[Tensors, Callable[[], None]]:
         work()
-        with Tape() as tape:
-            found = work()
+        Tape.running = True
+        try:
+            with Tape() as tape:
+                found = work()
+        finally:
+            Tape.running = False
         self.captures += 1
 
         def replay() -> None:

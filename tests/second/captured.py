@@ -20,6 +20,8 @@ from tests.test_menu_trains import COMPANY, NEVER, ROOMS, node
 
 IN_STEP = ("architecture", "architecture/normalization", "loss", "regularizer")
 PARTS = [(room, name) for room in IN_STEP for name in ROOMS[room] if (room, name) not in NEVER]
+# What waits for a GPU inside: it is asked for as before.
+NEVER_CAPTURED = [("regularizer", "spectral_orthogonal")]
 # torch takes this loss apart for tensors of a device that it knows, and warns that it cannot for others.
 ALONE = [("loss", "kl")]
 
@@ -29,7 +31,8 @@ def tapes(monkeypatch: pytest.MonkeyPatch) -> Tapes:
     """The second device captures, and its replays are faster."""
     made = Tapes()
     monkeypatch.setattr(captured, "WORTH_S", 0)
-    monkeypatch.setattr(Captures, "seconds", lambda self, work, given: float(work == self.work))
+    fast = iter(range(1 << 30))  # every time is shorter than the one before
+    monkeypatch.setattr(Captures, "seconds", lambda self, work: -float(next(fast)))
     monkeypatch.setattr(runs, "capturer_of", lambda device: made)
     return made
 
@@ -47,9 +50,8 @@ def test_a_step_is_captured_alone_and_side_by_side(room: str, name: str, tmp_pat
             if type(error).__module__.split(".")[0] not in ("hydra", "omegaconf"):
                 raise
             continue
-        assert tapes.captures
-        assert tapes.replays
-        if (room, name) not in ALONE:
+        assert bool(tapes.captures) == bool(tapes.replays) == ((room, name) not in NEVER_CAPTURED)
+        if (room, name) not in ALONE + NEVER_CAPTURED:
             before = tapes.captures
             together([replace(one, seed=seed) for seed in range(2)], numbered(tmp_path / f"{number} together", 2))
             assert tapes.captures > before

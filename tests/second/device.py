@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
+from tests.core.taped import Tape
+
 NAME = "elsewhere"
 THERE = f"{NAME}:0"
 ATEN = torch.ops.aten
@@ -113,6 +115,9 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], **kwargs: Any) -> 
 
 
 def copy_from(source: Tensor, target: Any, non_blocking: bool = False) -> Any:
+    """What torch does for `new_tensor`, unseen by any tensor."""
+    if Tape.running:
+        raise RuntimeError("numbers are fetched from the processor, while the device is capturing")
     target.held.copy_(plain(source))
     return target
 

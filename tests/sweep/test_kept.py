@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runner.core.errors import ConfigError
+from runner.core.errors import ConfigError, CorruptError
 from runner.store.folder import sealed
 from runner.sweep.engine import kept
 from runner.sweep.engine.auto import Auto
@@ -119,11 +119,19 @@ def test_a_sweep_of_before_engines_were_kept_is_resumed(call: Call, tmp_path: Pa
     assert call("resume", "sweep").code == 0
 
 
-def rewritten(path: Path, engine: dict[str, Any] | None) -> None:
+def test_a_cluster_sweep_of_before_engines_were_kept_says_that_it_goes_on_here(call: Call, tmp_path: Path) -> None:  # noqa: F811
+    call(*GRID, "workers=1")
+    rewritten(tmp_path / "sweep", None, elsewhere=True)
+    words = "the sweep was started on a cluster, and goes on here; engine=NAME chooses another place\n"
+    assert call("resume", "sweep").out.startswith(words)
+    assert words not in call("resume", "sweep", "engine=here").out
+
+
+def rewritten(path: Path, engine: dict[str, Any] | None, **more: Any) -> None:
     """Have sweep.json say something else of the engine, with a seal that fits: the form is no secret."""
     content = json.loads((path / "sweep.json").read_text())
     del content["sha256"], content["engine"]
-    content |= {} if engine is None else {"engine": engine}
+    content |= more if engine is None else {"engine": engine}
     (path / "sweep.json").write_text(json.dumps(sealed(content)))
 
 
@@ -188,3 +196,9 @@ def test_an_engine_that_there_is_not_is_refused_as_on_the_command_line() -> None
     with pytest.raises(ConfigError, match=r"engine=slrum is refused") as refused:
         kept.again({"name": "slrum", "given": {}, "workers": "auto"})
     assert "did you mean slurm?" in str(refused.value)
+
+
+@pytest.mark.parametrize("workers", ["two", "2", 0, -1, True])
+def test_a_number_of_workers_that_is_none_is_found(workers: Any) -> None:
+    with pytest.raises(CorruptError, match=f"the engine in sweep.json has workers={workers}, which is no number"):
+        kept.again({"name": "slurm", "given": {}, "workers": workers})

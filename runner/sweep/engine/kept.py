@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runner.core.check import arguments
-from runner.core.errors import ConfigError
+from runner.core.errors import ConfigError, CorruptError
 from runner.sweep.engine.base import Engine, Workers
 from runner.sweep.engine.menu import ENGINES, chosen
 
@@ -35,7 +35,7 @@ def noted(engine: Engine, wanted: Workers) -> dict[str, Any]:
 def again(kept: Mapping[str, Any]) -> tuple[Engine, Workers]:
     """The engine that was noted, and for how many workers.
 
-    Raises `ConfigError` where it has an argument that only a person may give.
+    Raises `ConfigError` where it has an argument that only a person may give, `CorruptError` where it is none.
     """
     engine = chosen(kept["name"], kept["given"])
     for key, value in kept["given"].items():
@@ -46,7 +46,10 @@ def again(kept: Mapping[str, Any]) -> tuple[Engine, Workers]:
                 allowed="from the command line alone, since a folder may be a stranger's",
                 do=f"add {words(kept)} where you trust these words, or name another engine",
             )
-    return engine, kept["workers"]
+    workers = kept["workers"]
+    if workers != "auto" and not (type(workers) is int and workers >= 1):
+        raise CorruptError(f"the engine in sweep.json has workers={workers}, which is no number of them")
+    return engine, workers
 
 
 def shown(value: Any) -> str:
