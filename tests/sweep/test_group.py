@@ -6,11 +6,9 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 
 from runner import job, lanes
 from runner.core.errors import Interrupted, OutOfMemory
@@ -117,11 +115,20 @@ def test_groups_are_no_larger_than_the_memory_allows(
 
 
 def test_on_a_gpu_more_runs_go_together(tmp_path: Path, faster: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group.Room, "m", property(lambda room: SimpleNamespace(device=torch.device("cuda"))))
+    monkeypatch.setattr(group.devices, "available", lambda: ["cpu", "cuda:0", "cuda"])
+    monkeypatch.setattr(group.Room, "m", None)  # nothing is prepared on a device that is not there
     monkeypatch.setattr(group.Room, "fits", 400)
     monkeypatch.setattr(fuse, "verdict", lambda run, m, count: fuse.Verdict(True, ""))
-    found = group.groups(tasks(tmp_path, seeds(800)), 1, "auto", {}, silent)
+    runs = [replace(each, device="cuda") for each in seeds(800)]
+    found = group.groups(tasks(tmp_path, runs), 1, "auto", {}, silent)
     assert [len(each) for each in found] == [400, 400]
+
+
+def test_a_sweep_that_began_side_by_side_goes_on_so_where_its_device_is_not_here(tmp_path: Path) -> None:
+    runs = [replace(each, device="cuda:99") for each in seeds(8)]
+    known = {fuse.key_of(runs[0]): True}
+    found = group.groups(tasks(tmp_path, runs), 1, "auto", known, silent)
+    assert numbers(found) == [list(range(8))]
 
 
 def test_whether_a_group_fits_on_a_device_elsewhere_is_found_there(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent / "second"
+HERE = Path(__file__).parents[1] / "second"
 
 
 @pytest.mark.parametrize("part", ["choices", "side_by_side", "captured", "commands"])
