@@ -85,7 +85,7 @@ clean:  ## remove .venv, caches and builds; runs in outputs/ stay
 .venv/run: pyproject.toml .constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "optrun needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
 	@echo "making .venv with pinned versions (once)"
-	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv  # two Pythons in one break it
 	@$(PIP) install torch==2.13.0
 	@$(PIP) install -e .
 	@touch $@
