@@ -132,14 +132,19 @@ def measured(run: Run, m: Material, count: int) -> tuple[float, float]:
     rows.on(torch.stack([x] * count), torch.stack([y] * count), [None] * count)
     kept = {name: buffer.clone() for name, buffer in m.objective.buffers.items()}
     m.objective.on(x, y)
-    ways: tuple[Callable[[], object], ...]
-    ways = (lambda: m.objective.value_and_grad(m.theta)), (lambda: rows.value_and_grad(theta))
-    for captures, ask in zip((m.objective.captures, rows.captures), ways, strict=True):
+
+    def one() -> object:
+        return m.objective.value_and_grad(m.theta)
+
+    def company() -> object:
+        return rows.value_and_grad(theta)
+
+    for captures, ask in ((m.objective.captures, one), (rows.captures, company)):
         if captures is not None:  # as training will do, once it has asked long enough
             captures.worth_s = 0.0
             for _ in range(ASKED + 1):
                 ask()
-    alone, together = in_turns(*ways, count)
+    alone, together = in_turns(one, company, count)
     for name, buffer in m.objective.buffers.items():
         buffer.copy_(kept[name])
     return alone, together / count

@@ -17,6 +17,7 @@ from runner import run as runs
 from runner.core import captured
 from runner.core.captured import ASKED, MOST, Captures, Tensors, capturer_of
 from runner.run import Run
+from runner.sweep import fuse
 from tests.core.taped import Tapes
 from tests.lanes.sides import alone, composed, numbered, run, same, together
 
@@ -230,3 +231,21 @@ def test_a_network_for_images_is_replayed(
     replayed = alone(one, tmp_path / "replayed")
     assert same(asked, replayed)
     assert tapes.captures == 1
+
+
+def test_whether_side_by_side_pays_is_measured_as_it_is_trained(tapes: Tapes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captured, "WORTH_S", 1e9)  # which no measurement takes
+    monkeypatch.setattr(runs, "capturer_of", lambda device: tapes)
+    m = runs.prepare(run())
+    replays = []
+
+    def in_turns(alone: Callable[[], object], together: Callable[[], object], count: int) -> tuple[float, float]:
+        for ask in (alone, together):
+            before = tapes.replays
+            ask()
+            replays.append(tapes.replays - before)
+        return 1.0, 1.0
+
+    monkeypatch.setattr(fuse, "in_turns", in_turns)
+    fuse.measured(run(), m, 3)
+    assert replays == [1, 1]
