@@ -174,10 +174,8 @@ def tables(
         return
     caption = "Ranked by the best validation loss; runs that did not complete come last"
     yield table("Ranking", ranking(order, varied, metrics), str(folder / "sweep.csv")), caption
-    settled, seeded = (
-        seeds.settings(jobs, sorted(order, key=lambda row: row.job.number), varied),
-        any(map(is_seed, varied)),
-    )
+    settled = seeds.settings(jobs, sorted(order, key=lambda row: row.job.number), varied)
+    seeded = any(map(is_seed, varied))
     if seeded:
         caption = "Ranked by the mean over the seeds; half: half a 95 % interval; compared with the best, seed by seed"
         yield table("Seeds", seeds.lines(settled, metrics), str(folder / "sweep_seeds.csv")), caption
